@@ -1,0 +1,295 @@
+//! The own process: who it is, what it inherits, what it leaves to its children, and becoming another image.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::errno::{check, check_long};
+
+#[must_use]
+pub fn pid() -> i32 {
+    nix::unistd::getpid().as_raw()
+}
+
+/// 1 or another sub-reaper's number once the parent has died.
+#[must_use]
+pub fn parent_pid() -> i32 {
+    nix::unistd::getppid().as_raw()
+}
+
+/// The real user.
+#[must_use]
+pub fn uid() -> u32 {
+    nix::unistd::getuid().as_raw()
+}
+
+#[must_use]
+pub fn effective_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+#[must_use]
+pub fn effective_gid() -> u32 {
+    nix::unistd::getegid().as_raw()
+}
+
+/// Orphans below this process become its children. Kept over exec, not inherited by children.
+///
+/// # Errors
+/// None in practice.
+pub fn become_subreaper() -> io::Result<()> {
+    Ok(nix::sys::prctl::set_child_subreaper(true)?)
+}
+
+/// Has the kernel send a signal to this process when the thread that started it ends. `parent` is the number
+/// the parent had: when it is gone already, the answer is `false` and the caller should end.
+///
+/// # Errors
+/// The signal is unknown.
+pub fn die_with_parent(signal: i32, parent: i32) -> io::Result<bool> {
+    // SAFETY: plain integers.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) })?;
+    Ok(parent_pid() == parent)
+}
+
+/// Begins a session of its own, hence a group and no terminal.
+///
+/// # Errors
+/// The process leads a group already.
+pub fn setsid() -> io::Result<()> {
+    nix::unistd::setsid()?;
+    Ok(())
+}
+
+/// Whether this process has a controlling terminal.
+#[must_use]
+pub fn has_terminal() -> bool {
+    crate::fd::open(c"/dev/tty", libc::O_RDWR | libc::O_NONBLOCK, 0).is_ok()
+}
+
+/// Whether a descriptor is a terminal.
+#[must_use]
+pub fn is_terminal(fd: impl AsFd) -> bool {
+    nix::unistd::isatty(fd).unwrap_or(false)
+}
+
+/// Sends a signal to one process by number: for numbers that came from this process's own children only.
+///
+/// # Errors
+/// ESRCH, EPERM; `InvalidInput` for numbers that would mean a group or everybody.
+pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
+    if pid <= 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{pid} is no process number")));
+    }
+    // SAFETY: plain integers.
+    check(unsafe { libc::kill(pid, signal) })?;
+    Ok(())
+}
+
+/// Ends the process at once: no destructors, no exit handlers, no flushing.
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit runs no code of this process.
+    unsafe { libc::_exit(code) }
+}
+
+/// Raises the soft limit of open files to the hard one. Answers the (soft, hard) limit as it was, which
+/// children get back: programs that use select(2) cannot live with a large one.
+///
+/// # Errors
+/// None in practice: a soft limit may always be raised to the hard one.
+pub fn raise_nofile() -> io::Result<(u64, u64)> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok((soft, hard))
+}
+
+/// The (soft, hard) limit of a resource of this process.
+///
+/// # Errors
+/// The resource is unknown to this kernel.
+pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
+    let mut value = [0u64; 2];
+    let none = ptr::null::<u64>();
+    // SAFETY: pid 0 is the caller, nothing is set, and the old value is two u64.
+    check_long(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, none, value.as_mut_ptr()) })?;
+    Ok((value[0], value[1]))
+}
+
+/// The resources of setrlimit(2), in lower case without the prefix.
+#[allow(clippy::unnecessary_cast, reason = "the C type of a resource differs between C libraries")]
+const LIMITS: [(&str, u32); 16] = [
+    ("as", libc::RLIMIT_AS as u32),
+    ("core", libc::RLIMIT_CORE as u32),
+    ("cpu", libc::RLIMIT_CPU as u32),
+    ("data", libc::RLIMIT_DATA as u32),
+    ("fsize", libc::RLIMIT_FSIZE as u32),
+    ("locks", libc::RLIMIT_LOCKS as u32),
+    ("memlock", libc::RLIMIT_MEMLOCK as u32),
+    ("msgqueue", libc::RLIMIT_MSGQUEUE as u32),
+    ("nice", libc::RLIMIT_NICE as u32),
+    ("nofile", libc::RLIMIT_NOFILE as u32),
+    ("nproc", libc::RLIMIT_NPROC as u32),
+    ("rss", libc::RLIMIT_RSS as u32),
+    ("rtprio", libc::RLIMIT_RTPRIO as u32),
+    ("rttime", libc::RLIMIT_RTTIME as u32),
+    ("sigpending", libc::RLIMIT_SIGPENDING as u32),
+    ("stack", libc::RLIMIT_STACK as u32),
+];
+
+/// The number of a resource such as `nofile`.
+#[must_use]
+pub fn limit_by_name(name: &str) -> Option<u32> {
+    LIMITS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
+/// The name of a resource's number.
+#[must_use]
+pub fn limit_name(resource: u32) -> Option<&'static str> {
+    LIMITS.iter().find(|(_, number)| *number == resource).map(|(name, _)| *name)
+}
+
+/// All names of resources, for suggestions.
+pub fn limit_names() -> impl Iterator<Item = &'static str> {
+    LIMITS.iter().map(|(name, _)| *name)
+}
+
+/// `SIGTERM` for 15; real-time signals as `SIGRTMIN+3`.
+#[must_use]
+pub fn signal_name(signal: i32) -> String {
+    if let Ok(known) = nix::sys::signal::Signal::try_from(signal) {
+        return known.as_str().to_owned();
+    }
+    match signal - libc::SIGRTMIN() {
+        0 => "SIGRTMIN".to_owned(),
+        offset @ 1..=30 => format!("SIGRTMIN+{offset}"),
+        _ => format!("signal {signal}"),
+    }
+}
+
+/// The number of `TERM`, `SIGTERM`, `15`, `RTMIN+3`; upper case only.
+#[must_use]
+pub fn signal_by_name(name: &str) -> Option<i32> {
+    if let Ok(number) = name.parse::<i32>() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let short = name.strip_prefix("SIG").unwrap_or(name);
+    if let Some(rest) = short.strip_prefix("RTMIN") {
+        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse().ok()? };
+        return (0..=30).contains(&offset).then(|| libc::SIGRTMIN() + offset);
+    }
+    format!("SIG{short}").parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
+}
+
+/// How many of the kernel's clock ticks make a second.
+#[must_use]
+pub fn ticks_per_second() -> u64 {
+    configured(libc::_SC_CLK_TCK, 100)
+}
+
+/// The size of a page in bytes.
+#[must_use]
+pub fn page_size() -> u64 {
+    configured(libc::_SC_PAGESIZE, 4096)
+}
+
+fn configured(name: i32, otherwise: u64) -> u64 {
+    // SAFETY: a plain integer; an unknown name answers -1.
+    u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|&value| value > 0).unwrap_or(otherwise)
+}
+
+/// The umask of this process. It is set and put back, for there is no other way to read it that always works.
+#[must_use]
+pub fn umask() -> u32 {
+    let current = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    nix::sys::stat::umask(current);
+    current.bits()
+}
+
+/// Whether this process's user may execute a file: a regular one with the permission.
+#[must_use]
+pub fn is_executable(path: &std::path::Path) -> bool {
+    path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
+/// Replaces this process's image by an opened program. Returns only on failure. Descriptors survive that were
+/// told to ([`crate::fd::set_survives_exec`]); the signal mask and ignored signals stay as they are.
+///
+/// # Errors
+/// As execveat(2), or a NUL inside an argument.
+pub fn replace_image(program: &impl AsFd, argv: &[CString], env: &[CString]) -> io::Error {
+    let pointers = |list: &[CString]| {
+        list.iter().map(|entry| entry.as_ptr()).chain([ptr::null()]).collect::<Vec<*const libc::c_char>>()
+    };
+    let (argv, env) = (pointers(argv), pointers(env));
+    let number = program.as_fd().as_raw_fd();
+    // SAFETY: NULL-terminated arrays of valid C strings, and an open descriptor.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            number,
+            c"".as_ptr(),
+            argv.as_ptr(),
+            env.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        );
+    }
+    io::Error::last_os_error()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_the_names_users_write() {
+        assert_eq!(signal_name(libc::SIGTERM), "SIGTERM");
+        assert_eq!(signal_name(libc::SIGRTMIN() + 3), "SIGRTMIN+3");
+        for name in ["TERM", "SIGTERM", "15"] {
+            assert_eq!(signal_by_name(name), Some(15), "{name}");
+        }
+        assert_eq!(signal_by_name("RTMIN+3"), Some(libc::SIGRTMIN() + 3));
+        for name in ["", "term", "0", "65", "SIGSIGTERM", "RTMIN+31", "RTMIN3", "FOO"] {
+            assert_eq!(signal_by_name(name), None, "{name}");
+        }
+        for signal in (1..=31).chain(libc::SIGRTMIN()..=64) {
+            assert_eq!(signal_by_name(&signal_name(signal)), Some(signal));
+        }
+    }
+
+    #[test]
+    fn every_limit_has_a_name_and_a_value() {
+        for name in limit_names() {
+            let number = limit_by_name(name).unwrap();
+            assert_eq!(limit_name(number), Some(name));
+            let (soft, hard) = limit(number).unwrap();
+            assert!(soft <= hard, "{name}");
+        }
+        assert_eq!(limit_by_name("NOFILE"), None);
+    }
+
+    #[test]
+    fn raising_the_descriptor_limit_answers_the_one_before() {
+        let nofile = limit_by_name("nofile").unwrap();
+        let before = limit(nofile).unwrap();
+        assert_eq!(raise_nofile().unwrap(), before);
+        assert_eq!(limit(nofile).unwrap(), (before.1, before.1));
+    }
+
+    #[test]
+    fn a_group_or_everybody_is_never_signalled_by_number() {
+        for pid in [0, -1, -42] {
+            assert_eq!(send_signal(pid, 0).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+        send_signal(pid(), 0).unwrap();
+    }
+
+    #[test]
+    fn an_executable_file_is_told_from_others() {
+        assert!(is_executable("/bin/sh".as_ref()));
+        assert!(!is_executable("/bin".as_ref()));
+        assert!(!is_executable("/etc/passwd".as_ref()));
+    }
+}

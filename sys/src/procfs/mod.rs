@@ -1,0 +1,10 @@
+//! What `/proc` tells about other processes. Everything here may be gone the next instant, and a process that
+//! is gone (or hidden) simply answers nothing.
+
+mod stat;
+mod waiting;
+
+pub use stat::{
+    Stat, boot_id, children_of, comm, executable, group_of, own_children, owner, processes, pss_kib, stat,
+};
+pub use waiting::{descriptor_count, socket_inodes, waits_on};

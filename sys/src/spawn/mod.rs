@@ -1,0 +1,29 @@
+//! The one way a process is started.
+//!
+//! A raw clone3(2) with a pidfd, and on purpose neither CLONE_VFORK nor CLONE_VM: with the first a stranger's
+//! SIGSTOP, a FIFO or a dead file server between clone and exec would freeze the parent as long as it likes;
+//! with the second the child's change of user would leak into the parent. Where clone3 is missing or forbidden
+//! (some sandboxes), clone(2) does the same.
+//!
+//! All signals are blocked around the clone, and stay blocked in the child until right before its exec: one
+//! that is sent to the new process at any instant waits, and meets the default action.
+//!
+//! Between clone and exec the child makes system calls and nothing else: no allocation, no lock, no
+//! environment. Everything it needs is laid out before ([`Command`] becomes a plan of plain buffers). What
+//! fails there comes back as (stage, error number) on a close-on-exec pipe, [`Spawned::status`], whose end
+//! means that the exec was done; the parent never waits for it.
+//!
+//! The order in the child: dispositions to default, setsid, the letter (see [`Letter`]), descriptors, umask,
+//! nice, oom_score_adj, limits, groups, gid, uid (verified), directory (as the user), no_new_privs, the
+//! parent-death signal (a change of uid would clear it) with a check that the parent still lives, LISTEN_PID,
+//! mask emptied, exec.
+
+mod child;
+mod command;
+mod plan;
+mod stage;
+mod start;
+
+pub use command::{Command, Identity, Letter, Limit, UNLIMITED};
+pub use stage::{SpawnFailure, SpawnProgress, Stage};
+pub use start::{Spawned, read_status, spawn};
