@@ -10,6 +10,7 @@ use crate::control::{ArbiterStatus, ListenerStatus, ReloadReport, Reply, Token, 
 use crate::spec::Log;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use supervise::unit::retrying;
 use supervise::{Exit, Monotonic, RunId};
 
 /// The longest datagram, in bytes.
@@ -266,7 +267,7 @@ pub struct MasterStatus {
     pub manager_restarts: u32,
     /// Listening sockets.
     pub listeners: Vec<ListenerStatus>,
-    /// The workers; ages count from `taken`.
+    /// The workers; ages count from `taken`, and reasons name no times.
     pub workers: WorkersStatus,
     /// When this was taken.
     pub taken: Monotonic,
@@ -277,6 +278,25 @@ impl MasterStatus {
     #[must_use]
     pub fn age(&self, now: Monotonic) -> Duration {
         now.since(self.taken)
+    }
+
+    /// The same at `now`: everything in it is older, and what is tried again is tried sooner.
+    #[must_use]
+    pub fn at(&self, now: Monotonic) -> Self {
+        let age = now.since(self.taken);
+        let mut later = self.clone();
+        later.arbiter.uptime = now.since(self.started);
+        later.taken = now;
+        for worker in &mut later.workers.processes {
+            let process = &mut worker.process;
+            worker.heartbeat_age = worker.heartbeat_age.map(|before| before + age);
+            process.uptime = process.uptime.map(|before| before + age);
+            process.retry_in = process.retry_in.map(|before| before.saturating_sub(age));
+            if let Some((reason, retry_in)) = process.reason.as_deref().zip(process.retry_in) {
+                process.reason = Some(retrying(reason, retry_in));
+            }
+        }
+        later
     }
 
     /// Whether `later` says the same, only older.
@@ -294,7 +314,6 @@ fn ageless(workers: &WorkersStatus) -> WorkersStatus {
         worker.heartbeat_age = None;
         worker.process.uptime = None;
         worker.process.retry_in = None;
-        worker.process.reason = None;
         if let Some(exit) = &mut worker.process.last_exit {
             exit.at = Duration::ZERO;
         }

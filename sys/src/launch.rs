@@ -60,8 +60,10 @@ pub struct Launch<'a> {
     pub variables: Vec<(&'a str, String)>,
     /// Listening sockets by name, from descriptor 3 on.
     pub listeners: Vec<(&'a str, BorrowedFd<'a>)>,
-    /// Standard input, output and error.
-    pub streams: [BorrowedFd<'a>; 3],
+    /// Standard input.
+    pub stdin: BorrowedFd<'a>,
+    /// Standard output and error.
+    pub outputs: [Output<'a>; 2],
     /// Where it can tell that it is ready.
     pub notify_socket: Option<&'a Path>,
     /// The limit of open files to go back to.
@@ -70,6 +72,15 @@ pub struct Launch<'a> {
     pub parent_death_signal: Option<i32>,
     /// What it tells a third party of itself.
     pub letter: Option<Letter<'a>>,
+}
+
+/// Where an output stream of a process goes.
+#[derive(Debug, Clone, Copy)]
+pub enum Output<'a> {
+    /// To what is open here.
+    Open(BorrowedFd<'a>),
+    /// To a file that the process opens itself; with placeholders.
+    File(&'a str),
 }
 
 /// Why a process cannot even be tried.
@@ -93,6 +104,7 @@ impl<'a> Launch<'a> {
         let expand = |text: &str| self.expand(&environment, text);
         let argv = self.spec.command.iter().map(|word| expand(word)).collect::<Result<Vec<_>, _>>()?;
         let cwd = expand(&self.spec.cwd)?;
+        let files = self.files(&expand)?;
         let program = Program { name: argv.first().cloned().unwrap_or_default(), cwd: cwd.clone() };
         let env = environment
             .iter()
@@ -114,7 +126,8 @@ impl<'a> Launch<'a> {
                 .collect::<Result<_, _>>()?,
             env,
             listen_pid: !self.listeners.is_empty(),
-            fds: descriptors(&self),
+            fds: self.descriptors(),
+            files,
             cwd: (!cwd.is_empty()).then(|| c_string("cwd", cwd.into_bytes())).transpose()?,
             umask: self.spec.umask,
             nice: self.spec.nice,
@@ -131,6 +144,28 @@ impl<'a> Launch<'a> {
             letter: self.letter,
         };
         Ok((command, program))
+    }
+
+    fn descriptors(&self) -> Vec<(BorrowedFd<'a>, RawFd)> {
+        let outputs = self.outputs.iter().zip(1..).filter_map(|(output, number)| match output {
+            Output::Open(fd) => Some((*fd, number)),
+            Output::File(_) => None,
+        });
+        let listeners = self.listeners.iter().map(|(_, fd)| *fd).zip(FIRST_LISTENER..);
+        std::iter::once((self.stdin, 0)).chain(outputs).chain(listeners).collect()
+    }
+
+    fn files(
+        &self,
+        expand: impl Fn(&str) -> Result<String, Unset>,
+    ) -> Result<Vec<(CString, RawFd)>, LaunchError> {
+        let mut files = Vec::new();
+        for (output, number) in self.outputs.iter().zip(1..) {
+            if let Output::File(path) = output {
+                files.push((c_string("an output file", expand(path)?.into_bytes())?, number));
+            }
+        }
+        Ok(files)
     }
 
     /// The child's environment, each layer over the one before: arbiter's own, the user's, the
@@ -239,12 +274,6 @@ pub fn candidates(program: &str, path: Option<&OsString>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn descriptors<'a>(launch: &Launch<'a>) -> Vec<(BorrowedFd<'a>, RawFd)> {
-    let streams = launch.streams.into_iter().zip(0..);
-    let listeners = launch.listeners.iter().map(|(_, fd)| *fd).zip(FIRST_LISTENER..);
-    streams.chain(listeners).collect()
-}
-
 fn limit(limit: &proto::spec::Limit) -> Limit {
     Limit { resource: resource(limit.resource), soft: limit.soft, hard: limit.hard }
 }
@@ -293,7 +322,8 @@ mod tests {
             place: Place { arbiter: 7, name: "web", slot: 2, generation: 5, control_socket: Some("/run/c") },
             variables: vec![("OVER", "all".into())],
             listeners: vec![("http", null), ("admin", null)],
-            streams: [null; 3],
+            stdin: null,
+            outputs: [Output::Open(null), Output::Open(null)],
             notify_socket: Some(Path::new("/run/n")),
             nofile: None,
             parent_death_signal: None,

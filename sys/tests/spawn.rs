@@ -12,7 +12,7 @@ use sys::children::Children;
 use sys::fd::null;
 use sys::pipe;
 use sys::seqpacket::{Received, pair};
-use sys::spawn::{Identity, Letter, Limit, SpawnProgress, Spawned, Stage, spawn};
+use sys::spawn::{Identity, Letter, Limit, SpawnFailure, SpawnProgress, Spawned, Stage, spawn};
 
 /// Waits for the end of a process and reaps it.
 fn finish(spawned: Spawned) -> Exit {
@@ -143,6 +143,28 @@ fn settings_take_effect() {
         command.no_new_privileges = true;
     });
     assert_eq!(score, "321\n");
+}
+
+#[test]
+fn an_output_file_is_opened_by_the_process_itself_to_append() {
+    let directory = std::env::temp_dir().join(format!("sys-output-{}", sys::process::pid()));
+    std::fs::create_dir(&directory).unwrap();
+    let path = directory.join("log");
+    std::fs::write(&path, "before\n").unwrap();
+    let null = null().unwrap();
+    let mut written = command(&null, &["/bin/sh", "-c", "echo out; echo err >&2"]);
+    written.fds.retain(|(_, number)| *number == 0);
+    written.files = vec![(text("log"), 1), (text("log"), 2)];
+    written.cwd = Some(text(directory.to_str().unwrap()));
+    assert_eq!(finish(spawn(&written).unwrap()).status, ExitStatus::Code(0));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nout\nerr\n");
+    written.files = vec![(text("missing/log"), 1)];
+    let spawned = spawn(&written).unwrap();
+    assert_eq!(failure(&spawned), SpawnFailure { stage: Stage::Output, errno: libc::ENOENT });
+    assert_eq!(finish(spawned).status, ExitStatus::Code(127));
+    written.files = vec![(text("log"), 0)];
+    assert_eq!(spawn(&written).unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    std::fs::remove_dir_all(&directory).unwrap();
 }
 
 #[test]

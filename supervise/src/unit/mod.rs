@@ -41,7 +41,7 @@ use crate::{Exit, Monotonic, RunId, RunIds};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-pub use view::{State, ordinal};
+pub use view::{State, ordinal, retrying};
 
 /// How long after SIGKILL a process may still be there before it is reported and no longer waited for.
 /// Only an uninterruptible sleep in the kernel takes that long.

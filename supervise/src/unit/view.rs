@@ -89,13 +89,25 @@ impl Unit {
     /// escalation in STOPPING. What a waiting one waits for is known to its owner only.
     #[must_use]
     pub fn reason(&self, now: Monotonic) -> Option<String> {
+        let reason = self.lasting_reason()?;
+        Some(match self.phase {
+            Phase::Backoff { until } => retrying(&reason, until.since(now)),
+            Phase::Stopping { step: Step::Asked { deadline, .. }, .. } => {
+                format!("{reason}, SIGKILL in {}", seconds(deadline.since(now)))
+            }
+            _ => reason,
+        })
+    }
+
+    /// As [`Unit::reason`], without the times that pass: it stays true for as long as the phase does.
+    #[must_use]
+    pub fn lasting_reason(&self) -> Option<String> {
         match self.phase {
-            Phase::Backoff { until } => {
+            Phase::Backoff { .. } => {
                 let mut text = self.last.as_ref().map(Ending::sentence).unwrap_or_default();
                 if self.failures > 1 {
                     text.push_str(&format!(", {} time", ordinal(self.failures)));
                 }
-                text.push_str(&format!(", retrying in {}", seconds(until.since(now))));
                 Some(text)
             }
             Phase::Exited { .. } | Phase::Fatal => self.last.as_ref().map(Ending::sentence),
@@ -104,21 +116,27 @@ impl Unit {
                 Some(format!("pid {pid} is still there after SIGKILL: it sleeps in the kernel"))
             }
             Phase::Stopping { step: Step::Killed { .. }, .. } => Some("killed, not gone yet".into()),
-            Phase::Stopping { step: Step::Asked { deadline, .. }, cause, .. } => {
-                let left = seconds(deadline.since(now));
-                Some(match cause {
-                    Cause::Requested => format!("SIGKILL in {left}"),
-                    Cause::Unready => format!("was not ready in time, SIGKILL in {left}"),
-                    Cause::Unhealthy => format!("does not answer, SIGKILL in {left}"),
-                    Cause::Died => format!("left processes behind, SIGKILL in {left}"),
-                })
-            }
+            Phase::Stopping { step: Step::Asked { .. }, cause, .. } => Some(
+                match cause {
+                    Cause::Requested => "asked to stop",
+                    Cause::Unready => "was not ready in time",
+                    Cause::Unhealthy => "does not answer",
+                    Cause::Died => "left processes behind",
+                }
+                .into(),
+            ),
             Phase::Starting { .. } => {
                 self.run.as_ref().and_then(|run| run.failure.as_deref()).map(str::to_owned)
             }
             Phase::Stopped | Phase::Waiting | Phase::Running => None,
         }
     }
+}
+
+/// A lasting reason with the time until the next try.
+#[must_use]
+pub fn retrying(reason: &str, in_: Duration) -> String {
+    format!("{reason}, retrying in {}", seconds(in_))
 }
 
 impl Ending {

@@ -73,7 +73,7 @@ fn one_that_does_not_answer_says_so() {
 fn stopping_tells_how_far_it_has_come() {
     let mut bench = Bench::running();
     bench.stop();
-    assert_eq!(bench.reason(), "SIGKILL in 60 s");
+    assert_eq!(bench.reason(), "asked to stop, SIGKILL in 60 s");
     bench.at(60.0).deadline();
     assert_eq!(bench.reason(), "killed, not gone yet");
     bench.at(70.0).deadline();

@@ -23,6 +23,9 @@ const PIPE_BUF: usize = 4096;
 enum Way {
     /// An open file description of our own, with O_NONBLOCK.
     Own(OwnedFd),
+    /// A regular file that is shared with whoever else writes to standard error: one of our own would have
+    /// a place of its own in the file and overwrite theirs.
+    SharedFile(OwnedFd),
     /// A socket: the flag is given with each call.
     Socket(OwnedFd),
     /// Shared with others and not to be opened again: asked before each write.
@@ -111,7 +114,7 @@ impl Output {
     fn attempt(&self, bytes: &[u8]) -> io::Result<usize> {
         let (pointer, length) = (bytes.as_ptr().cast(), bytes.len());
         match &self.way {
-            Way::Own(fd) => {
+            Way::Own(fd) | Way::SharedFile(fd) => {
                 // SAFETY: the buffer is valid for its length.
                 retry(|| check_size(unsafe { libc::write(fd.as_raw_fd(), pointer, length) }))
             }
@@ -157,8 +160,10 @@ pub(super) fn way_of_number(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 }
 
 fn way_of(fd: BorrowedFd<'_>) -> io::Result<Way> {
-    if kind(fd)? == Kind::Socket {
-        return Ok(Way::Socket(crate::fd::duplicate(fd)?));
+    match kind(fd)? {
+        Kind::Socket => return Ok(Way::Socket(crate::fd::duplicate(fd)?)),
+        Kind::Regular => return Ok(Way::SharedFile(crate::fd::duplicate(fd)?)),
+        Kind::Directory | Kind::Pipe | Kind::Character | Kind::Other => {}
     }
     match way_of_number(fd) {
         Ok(own) => Ok(Way::Own(own)),
@@ -211,6 +216,20 @@ mod tests {
     fn reader(fd: OwnedFd) -> std::fs::File {
         crate::fd::set_nonblocking(&fd, true).unwrap();
         std::fs::File::from(fd)
+    }
+
+    #[test]
+    fn lines_and_what_others_write_to_the_same_file_do_not_overwrite_each_other() {
+        let path = std::env::temp_dir().join(format!("sys-log-shared-{}", crate::process::pid()));
+        let mut others = std::fs::File::create(&path).unwrap();
+        let mut output = output(way_of(others.as_fd()).unwrap());
+        for word in ["one", "two"] {
+            std::io::Write::write_all(&mut others, format!("their {word}\n").as_bytes()).unwrap();
+            output.line(format!("our {word}\n").as_bytes(), notice);
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(text, "their one\nour one\ntheir two\nour two\n");
     }
 
     #[test]

@@ -52,6 +52,7 @@ fn prepare(plan: &mut Plan<'_>) -> Step {
         // SAFETY: a valid C string.
         done(Stage::Directory, c_long::from(unsafe { libc::chdir(cwd.as_ptr()) }))?;
     }
+    open_files(plan)?;
     if plan.no_new_privileges {
         // SAFETY: plain integers.
         let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
@@ -132,6 +133,23 @@ fn place_descriptors(plan: &mut Plan<'_>) -> Step {
     // Everything is close-on-exec from birth; this is for what a library or whoever started us left open.
     if close_range(base, c_int::MAX, libc::CLOSE_RANGE_CLOEXEC) != 0 {
         close_all_but_own(plan);
+    }
+    Ok(())
+}
+
+fn open_files(plan: &Plan<'_>) -> Step {
+    for (path, target) in plan.files {
+        let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOCTTY | libc::O_CLOEXEC;
+        // SAFETY: a valid C string and plain integers.
+        let file = unsafe { libc::open(path.as_ptr(), flags, 0o666) };
+        done(Stage::Output, c_long::from(file))?;
+        if file == *target {
+            // SAFETY: plain integers; the flag is taken off the number that is to stay.
+            done(Stage::Output, c_long::from(unsafe { libc::fcntl(file, libc::F_SETFD, 0) }))?;
+        } else {
+            // SAFETY: as for the other descriptors; the number opened is close-on-exec.
+            done(Stage::Output, c_long::from(unsafe { libc::dup2(file, *target) }))?;
+        }
     }
     Ok(())
 }

@@ -59,6 +59,10 @@ pub struct Command<'fd> {
     /// Every descriptor the process has: (source here, number there). Any permutation is fine, and a source may
     /// appear twice. Standard streams are not special: name all three, or the process starts without.
     pub fds: Vec<(BorrowedFd<'fd>, RawFd)>,
+    /// Files for further numbers, each opened by the process itself, as its own user and in its own directory,
+    /// to append to and created with mode 0666 less the umask: the open may wait (a FIFO, a dead disk), so
+    /// nobody but the process does it.
+    pub files: Vec<(CString, RawFd)>,
     /// Resolved by the process itself, as its own user.
     pub cwd: Option<CString>,
     pub umask: Option<u32>,

@@ -40,6 +40,7 @@ pub(super) struct Plan<'a> {
     pub(super) moves: Vec<Move>,
     /// The first number above every target: what is moved out of the way goes here or higher.
     pub(super) base: RawFd,
+    pub(super) files: &'a [(CString, RawFd)],
     pub(super) cwd: Option<&'a CString>,
     pub(super) umask: Option<u32>,
     pub(super) nice: Option<i32>,
@@ -57,7 +58,9 @@ impl<'a> Plan<'a> {
             return Err(invalid("no program to start was given"));
         }
         let moves = moves(command)?;
-        let base = moves.iter().map(|entry| entry.target + 1).max().unwrap_or(0).max(3);
+        let targets =
+            moves.iter().map(|entry| entry.target).chain(command.files.iter().map(|(_, target)| *target));
+        let base = targets.map(|target| target + 1).max().unwrap_or(0).max(3);
         let mut listen_pid = command.listen_pid.then(|| LISTEN_PID.to_vec());
         let mut envp: Vec<*const c_char> = command.env.iter().map(|entry| entry.as_ptr()).collect();
         if let Some(slot) = &mut listen_pid {
@@ -78,6 +81,7 @@ impl<'a> Plan<'a> {
             listen_pid,
             moves,
             base,
+            files: &command.files,
             cwd: command.cwd.as_ref(),
             umask: command.umask,
             nice: command.nice,
@@ -103,6 +107,13 @@ fn moves(command: &Command<'_>) -> io::Result<Vec<Move>> {
             return Err(invalid(&format!("descriptor number {target} cannot be given to a process twice")));
         }
         moves.push(Move { source: source.as_raw_fd(), target: *target });
+    }
+    for (index, (_, target)) in command.files.iter().enumerate() {
+        let taken =
+            moves.iter().map(|entry| entry.target).chain(command.files[..index].iter().map(|(_, t)| *t));
+        if *target < 0 || *target > 1 << 20 || taken.into_iter().any(|number| number == *target) {
+            return Err(invalid(&format!("descriptor number {target} cannot be given to a process twice")));
+        }
     }
     Ok(moves)
 }

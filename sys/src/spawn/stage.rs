@@ -21,6 +21,7 @@ pub enum Stage {
     ParentDeath,
     SignalMask,
     Execute,
+    Output,
     /// A code of a newer program.
     Unknown(u32),
 }
@@ -46,6 +47,7 @@ impl Stage {
             Self::ParentDeath => 12,
             Self::SignalMask => 13,
             Self::Execute => 14,
+            Self::Output => 15,
             Self::Limit(resource) => LIMITS.saturating_add(resource),
             Self::Unknown(code) => code,
         }
@@ -68,6 +70,7 @@ impl Stage {
             12 => Self::ParentDeath,
             13 => Self::SignalMask,
             14 => Self::Execute,
+            15 => Self::Output,
             LIMITS..=0xffff => Self::Limit(code - LIMITS),
             code => Self::Unknown(code),
         }
@@ -108,6 +111,7 @@ impl SpawnFailure {
             }
             Stage::ParentDeath => format!("cannot start {program}: its parent is gone: {reason}"),
             Stage::SignalMask => format!("cannot start {program}: cannot empty the signal mask: {reason}"),
+            Stage::Output => format!("cannot start {program}: cannot open the file for its output: {reason}"),
             Stage::Execute => format!("cannot execute {program}: {reason}"),
             Stage::Unknown(code) => format!("cannot start {program}: step {code} failed: {reason}"),
         }
