@@ -185,9 +185,10 @@ impl Errand {
         }
         loop {
             match connection.next_reply(REQUEST_NUMBER, self.deadline) {
-                Ok(Reply::Done(Answer::Outcome(reply))) if asks_outcome => return outcome(*reply),
                 Ok(Reply::Done(answer)) => return End::Answered(answer),
-                Ok(Reply::Failed(failure)) if asks_outcome => return End::Failed(self.no_outcome(failure)),
+                Ok(Reply::Failed(failure)) if asks_outcome && failure.kind == FailureKind::Unknown => {
+                    return End::Failed(self.no_outcome(failure));
+                }
                 Ok(Reply::Failed(failure)) => return End::Failed(failure),
                 Ok(Reply::Progress(progress)) => audience.progress(&progress),
                 Ok(Reply::Chunk(chunk)) => {
@@ -204,7 +205,7 @@ impl Errand {
         }
     }
 
-    /// However the question for an outcome fails, the outcome stays unknown.
+    /// The outcome stays unknown.
     fn no_outcome(&self, failure: Failure) -> Failure {
         let message = format!(
             "the answer to `{}` was lost, and what became of it is unknown ({}); look with `arbiterctl status`",
@@ -255,16 +256,6 @@ impl Errand {
             self.verb.name()
         );
         Err(Problem::new(exit_code::FAILED, message))
-    }
-}
-
-fn outcome(reply: Reply) -> End {
-    match reply {
-        Reply::Done(answer) => End::Answered(answer),
-        Reply::Failed(failure) => End::Failed(failure),
-        Reply::Progress(_) | Reply::Chunk(_) | Reply::Part { .. } => {
-            End::Trouble(Trouble::Malformed("an outcome that is no end".into()))
-        }
     }
 }
 

@@ -19,7 +19,7 @@ const SCHEMA: u32 = 1;
 /// The answer as a line.
 pub(crate) fn answer(answer: &Answer) -> String {
     match answer {
-        Answer::Done | Answer::Outcome(_) => line(&answers::Acknowledged { schema: SCHEMA, ok: true }),
+        Answer::Done => line(&answers::Acknowledged { schema: SCHEMA, ok: true }),
         Answer::Version { manager, arbiter } => {
             let arbiterctl = env!("CARGO_PKG_VERSION");
             line(&answers::Versions { schema: SCHEMA, arbiter, manager, arbiterctl })

@@ -33,8 +33,6 @@ pub(crate) fn answer(verb: &Verb, wait: bool, answer: &Answer, style: Style) -> 
         Answer::Info(info) => processes::info(info),
         Answer::Stats(list) => processes::stats(list),
         Answer::Pids(list) => processes::pids(list),
-        // The client has opened it; one within another says nothing more.
-        Answer::Outcome(_) => results::done(verb, wait),
     }
 }
 

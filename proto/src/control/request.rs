@@ -121,7 +121,7 @@ pub enum Verb {
     Unload(Vec<String>),
     /// Reopen arbiter's and captured logs.
     ReopenLogs,
-    /// What became of the request with this token.
+    /// What became of the request with this token: answered with what that request is answered with.
     Outcome(Token),
 }
 

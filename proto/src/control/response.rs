@@ -71,8 +71,6 @@ pub enum Answer {
     Stats(Vec<Stats>),
     /// To `pid`.
     Pids(Vec<Pid>),
-    /// To `outcome`: the answer the request with that token got.
-    Outcome(Box<Reply>),
 }
 
 /// What a request did to one companion process, or to one companion when `slot` is `None`.
