@@ -274,12 +274,6 @@ pub struct MasterStatus {
 }
 
 impl MasterStatus {
-    /// How much older everything in it is at `now`.
-    #[must_use]
-    pub fn age(&self, now: Monotonic) -> Duration {
-        now.since(self.taken)
-    }
-
     /// The same at `now`: everything in it is older, and what is tried again is tried sooner.
     #[must_use]
     pub fn at(&self, now: Monotonic) -> Self {

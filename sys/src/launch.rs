@@ -104,7 +104,7 @@ impl<'a> Launch<'a> {
         let expand = |text: &str| self.expand(&environment, text);
         let argv = self.spec.command.iter().map(|word| expand(word)).collect::<Result<Vec<_>, _>>()?;
         let cwd = expand(&self.spec.cwd)?;
-        let files = self.files(&expand)?;
+        let files = self.files(expand)?;
         let program = Program { name: argv.first().cloned().unwrap_or_default(), cwd: cwd.clone() };
         let env = environment
             .iter()
