@@ -1,0 +1,18 @@
+//! What a resolution starts from.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// How arbiter was started.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// Arguments, the program's name not among them. For a reload the caller names the file in force in front
+    /// of the others, as `-c FILE`: the search at the start is not repeated, so a removed `./arbiter.toml` is an
+    /// error, and not a change to the system's configuration.
+    pub argv: Vec<OsString>,
+    /// The environment arbiter was started with.
+    pub env: BTreeMap<OsString, OsString>,
+    /// The directory arbiter was started in, absolute.
+    pub cwd: PathBuf,
+}

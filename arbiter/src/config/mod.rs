@@ -1,0 +1,48 @@
+//! The configuration: from flags, environment and files to finished specifications.
+//!
+//! [`resolve`] runs in a short-lived process of its own, because reading files and looking up names may wait
+//! for ever. It reports everything that is wrong at once, each with its place.
+//!
+//! The way of a value: `files` reads the TOML files and merges what they include, `tree` keeps each value
+//! with its place, `flags` lays the command line over it, `section` gives typed access to a table
+//! whose keys are listed in `keys`, and one module per table (`workers`, `companion`, `listener`,
+//! `control`, `hooks`, with `process`, `probe` and `output` for what several share) makes the
+//! specification. `judge` looks at what is there outside of the file, `effective` writes it all back.
+
+mod accounts;
+mod address;
+mod companion;
+mod companions;
+mod context;
+mod control;
+mod diagnostic;
+mod effective;
+mod exit;
+mod files;
+mod flags;
+mod hooks;
+mod input;
+mod judge;
+mod keys;
+mod later;
+mod listener;
+mod output;
+mod placeholders;
+mod probe;
+mod process;
+mod quantity;
+mod resolve;
+mod section;
+mod surroundings;
+mod tree;
+mod value;
+mod workers;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use input::Input;
+#[cfg(test)]
+use resolve::own_uid;
+pub use resolve::resolve;

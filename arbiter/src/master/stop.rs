@@ -1,0 +1,161 @@
+//! The end: workers and what they do not need first, then what they need, then the manager.
+
+use super::{Line, Master, MasterAction, Phase};
+use proto::link::{Pace, ToManager};
+use std::time::Duration;
+use supervise::Monotonic;
+
+/// How much longer than promised a step may take before arbiter ends the companions itself.
+const COMPANIONS_GRACE: Duration = Duration::from_secs(10);
+/// The longest a worker gets in a quick stop.
+const QUICK_DRAIN: Duration = Duration::from_secs(5);
+
+/// The exit status of a stop that had to kill something.
+const EXIT_KILLED: u8 = 5;
+
+/// How far the end has come.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pace: Pace,
+    step: Step,
+    /// The exit status, where something decided it.
+    code: u8,
+    /// Whether SIGKILL was needed.
+    killed: bool,
+    /// Whether SIGKILL was asked for.
+    forced: bool,
+    /// When arbiter ends the companions itself; each step has its own.
+    deadline: Monotonic,
+    overdue: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Workers and the companions they do not require leave.
+    Workers { companions_done: bool },
+    /// The required companions leave.
+    Required,
+    /// The manager leaves.
+    Manager,
+    /// Nothing is left.
+    Done,
+}
+
+impl Stop {
+    /// Whether a manager is still needed.
+    pub(super) fn needs_manager(&self) -> bool {
+        !self.overdue && !matches!(self.step, Step::Manager | Step::Done)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Monotonic> {
+        match self.step {
+            // Only workers are waited for, and they have deadlines of their own.
+            Step::Workers { companions_done: true } | Step::Done => None,
+            Step::Workers { companions_done: false } | Step::Required | Step::Manager => {
+                (!self.overdue).then_some(self.deadline)
+            }
+        }
+    }
+}
+
+impl Master {
+    /// Begins to stop, or hurries a stop: a second request to stop in good order makes it quick, a third
+    /// one kills.
+    pub(super) fn begin_stop(&mut self, now: Monotonic, pace: Pace, code: u8) {
+        let forced = pace == Pace::Force;
+        let pace = match &self.phase {
+            Phase::Starting | Phase::Running => pace,
+            Phase::Stopping(Stop { pace: Pace::Graceful, .. }) => pace.max(Pace::Quick),
+            Phase::Stopping(_) => Pace::Force,
+        };
+        self.pool.stop(now, &mut self.ids, pace);
+        let deadline = now + self.patience(pace, self.pool.longest_drain());
+        if let Phase::Stopping(stop) = &mut self.phase {
+            stop.forced |= forced;
+            stop.pace = pace;
+            stop.deadline = stop.deadline.min(deadline);
+        } else {
+            self.abandon_operations(now);
+            let step = Step::Workers { companions_done: false };
+            let stop = Stop { pace, step, code, killed: false, forced, deadline, overdue: false };
+            self.phase = Phase::Stopping(stop);
+            self.actions.push(MasterAction::CloseListeners);
+        }
+        self.log(Line::Info(match pace {
+            Pace::Graceful => "stopping".into(),
+            Pace::Quick => "stopping quickly".into(),
+            Pace::Force => "stopping with SIGKILL".into(),
+        }));
+        self.remind_of_stop();
+    }
+
+    /// How long the companions may take while workers take `drain`, before arbiter ends them itself.
+    fn patience(&self, pace: Pace, drain: Duration) -> Duration {
+        let chain = self.spec.companions_stop_within;
+        let promised = match pace {
+            Pace::Graceful => chain.max(drain),
+            Pace::Quick => chain.max(drain.min(QUICK_DRAIN)),
+            Pace::Force => Duration::ZERO,
+        };
+        promised.saturating_add(COMPANIONS_GRACE)
+    }
+
+    /// Tells the manager what is to leave now.
+    pub(super) fn remind_of_stop(&mut self) {
+        let Phase::Stopping(stop) = &self.phase else { return };
+        let pace = stop.pace;
+        match stop.step {
+            // Also when the one before has done it: a new one must not start anything again.
+            Step::Workers { .. } => self.tell(ToManager::Stop { required_too: false, pace }),
+            Step::Required => self.tell(ToManager::Stop { required_too: true, pace }),
+            Step::Manager => self.tell(ToManager::Retire),
+            Step::Done => {}
+        }
+    }
+
+    pub(super) fn companions_stopped(&mut self, now: Monotonic, required_too: bool, killed: bool) {
+        let Phase::Stopping(stop) = &mut self.phase else { return };
+        stop.killed |= killed;
+        match &mut stop.step {
+            Step::Workers { companions_done } => *companions_done = true,
+            step @ Step::Required if required_too => {
+                *step = Step::Manager;
+                stop.deadline = now + COMPANIONS_GRACE;
+                self.tell(ToManager::Retire);
+            }
+            Step::Required | Step::Manager | Step::Done => {}
+        }
+    }
+
+    pub(super) fn advance_stop(&mut self, now: Monotonic) {
+        let settled = self.pool.is_settled();
+        let pool_killed = self.pool.had_to_kill();
+        let Phase::Stopping(stop) = &self.phase else { return };
+        let for_required = now + self.patience(stop.pace, Duration::ZERO);
+        let manager_up = self.manager_up;
+        let Phase::Stopping(stop) = &mut self.phase else { return };
+        let overdue = stop.overdue && settled && stop.step != Step::Done;
+        if overdue || (stop.step == Step::Manager && !manager_up) {
+            stop.step = Step::Done;
+            let killed = stop.killed || stop.overdue || pool_killed;
+            let code = if stop.code == 0 && killed && !stop.forced { EXIT_KILLED } else { stop.code };
+            self.actions.push(MasterAction::Exit(code));
+        } else if stop.step == (Step::Workers { companions_done: true }) && settled {
+            stop.step = Step::Required;
+            stop.deadline = for_required;
+            self.remind_of_stop();
+        }
+    }
+
+    /// The companions have had all the time they were promised: arbiter ends them itself.
+    pub(super) fn stop_overdue(&mut self, now: Monotonic) {
+        let Phase::Stopping(stop) = &mut self.phase else { return };
+        if stop.deadline().is_some_and(|deadline| deadline <= now) {
+            stop.overdue = true;
+            self.actions.push(MasterAction::KillCompanions);
+            self.log(Line::Error(
+                "the companion manager did not stop its companions in time: killed them".into(),
+            ));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! arbiter as a whole, row by row, with a clock that is set by hand.
+
+mod bench;
+mod deaths_of_the_manager;
+mod operations;
+#[path = "../samples/mod.rs"]
+mod samples;
+mod starting;
+mod stopping;

@@ -1,0 +1,177 @@
+//! A pool with everything it needs.
+
+use crate::samples;
+use arbiter::pool::{Pool, PoolAction, Report, Role};
+use proto::link::Pace;
+use proto::spec::WorkersSpec;
+use std::collections::HashMap;
+use std::time::Duration;
+use supervise::{Action, Exit, ExitStatus, Input, Monotonic, RunId, RunIds};
+
+/// A slot and a generation.
+pub(crate) type Seat = (u32, u64);
+
+/// What the pool wanted done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) spawned: Vec<Seat>,
+    pub(crate) asked: Vec<(Seat, i32)>,
+    pub(crate) killed: Vec<Seat>,
+    pub(crate) reports: Vec<Report>,
+    pub(crate) looked: Vec<Seat>,
+}
+
+pub(crate) struct Bench {
+    pub(crate) pool: Pool,
+    ids: RunIds,
+    now: Monotonic,
+    seats: HashMap<RunId, Seat>,
+    wanted: Wanted,
+}
+
+impl Bench {
+    pub(crate) fn with(spec: WorkersSpec, has_listeners: bool) -> Self {
+        Self {
+            pool: Pool::new(Some(spec), has_listeners),
+            ids: RunIds::starting_at(1),
+            now: Monotonic::from_boot(Duration::from_secs(1000)),
+            seats: HashMap::new(),
+            wanted: Wanted::default(),
+        }
+    }
+
+    /// `count` workers that were started and say nothing yet.
+    pub(crate) fn starting(count: u32) -> Self {
+        let mut bench = Self::with(samples::workers(count), false);
+        bench.start();
+        bench.take();
+        bench
+    }
+
+    /// `count` workers that are ready.
+    pub(crate) fn serving(count: u32) -> Self {
+        let mut bench = Self::starting(count);
+        for slot in 1..=count {
+            bench.ready(slot, 1);
+        }
+        bench.take();
+        bench
+    }
+
+    pub(crate) fn start(&mut self) {
+        self.pool.start(self.now, &mut self.ids);
+        self.drain();
+    }
+
+    pub(crate) fn pass(&mut self, seconds: f64) {
+        self.now = self.now + Duration::from_secs_f64(seconds);
+        self.pool.handle_deadlines(self.now, &mut self.ids);
+        self.drain();
+    }
+
+    /// Lets the time pass to the next deadline; how long that took.
+    pub(crate) fn wait(&mut self) -> Duration {
+        let next = self.pool.next_deadline().expect("something is due");
+        let passed = next.since(self.now);
+        self.pass(passed.as_secs_f64());
+        passed
+    }
+
+    /// The run of a worker that has not been asked to leave, or else of one that has.
+    pub(crate) fn run(&self, slot: u32, generation: u64) -> RunId {
+        let mut there: Vec<_> = self
+            .pool
+            .members()
+            .filter(|member| (member.slot, member.generation) == (slot, generation))
+            .filter_map(|member| Some((member.role == Role::Leaving, member.run?)))
+            .collect();
+        there.sort();
+        there.first().expect("there is such a worker").1
+    }
+
+    pub(crate) fn handle(&mut self, run: RunId, input: Input) {
+        self.pool.handle(self.now, &mut self.ids, run, input);
+        self.drain();
+    }
+
+    pub(crate) fn ready(&mut self, slot: u32, generation: u64) {
+        self.handle(self.run(slot, generation), Input::Ready);
+    }
+
+    pub(crate) fn exit(&mut self, slot: u32, generation: u64, code: i32) {
+        let exit = Exit::bare(ExitStatus::Code(code));
+        self.handle(self.run(slot, generation), Input::Exited { exit, survivors: false });
+    }
+
+    pub(crate) fn roll_out(&mut self, spec: Option<WorkersSpec>) {
+        self.pool.roll_out(self.now, &mut self.ids, spec, false);
+        self.drain();
+    }
+
+    pub(crate) fn restart_slot(&mut self, slot: u32) -> bool {
+        let found = self.pool.restart_slot(self.now, &mut self.ids, slot);
+        self.drain();
+        found
+    }
+
+    pub(crate) fn abandon_rollout(&mut self) {
+        self.pool.abandon_rollout(self.now, &mut self.ids);
+        self.drain();
+    }
+
+    pub(crate) fn scale_to(&mut self, target: u32) -> u32 {
+        let target = self.pool.scale_to(self.now, &mut self.ids, target);
+        self.drain();
+        target
+    }
+
+    pub(crate) fn stop(&mut self, pace: Pace) {
+        self.pool.stop(self.now, &mut self.ids, pace);
+        self.drain();
+    }
+
+    /// What was wanted since the last time.
+    pub(crate) fn take(&mut self) -> Wanted {
+        std::mem::take(&mut self.wanted)
+    }
+
+    /// Those in a role, by slot.
+    pub(crate) fn seats(&self, role: Role) -> Vec<Seat> {
+        let mut seats: Vec<_> =
+            self.pool.members().filter(|m| m.role == role).map(|m| (m.slot, m.generation)).collect();
+        seats.sort_unstable();
+        seats
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let actions = self.pool.take_actions();
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.note(action);
+            }
+        }
+    }
+
+    fn note(&mut self, action: PoolAction) {
+        match action {
+            PoolAction::Unit(Action::Spawn { run }) => {
+                let launch = self.pool.launch(run).expect("it is started for somebody");
+                let seat = (launch.slot, launch.generation);
+                self.seats.insert(run, seat);
+                self.wanted.spawned.push(seat);
+                let pid = i32::try_from(run.0).expect("few runs are made");
+                self.pool.handle(self.now, &mut self.ids, run, Input::Spawned { pid });
+            }
+            PoolAction::Unit(Action::Signal { run, signal, .. }) => {
+                self.wanted.asked.push((self.seats[&run], signal));
+            }
+            PoolAction::Unit(Action::Kill { run }) => self.wanted.killed.push(self.seats[&run]),
+            PoolAction::Unit(Action::Note { .. }) => {}
+            PoolAction::Look { run, .. } => self.wanted.looked.push(self.seats[&run]),
+            PoolAction::Report(report) => self.wanted.reports.push(report),
+        }
+    }
+}
