@@ -4,7 +4,7 @@ mod world;
 
 use companion_manager::table::Input;
 use proto::control::{ScaleChange, ScaleTarget, Verb};
-use proto::link::ToArbiter;
+use proto::link::{Pace, ToArbiter};
 use std::time::Duration;
 use supervise::simulator::Program;
 use supervise::{ExitStatus, State};
@@ -39,6 +39,23 @@ fn what_was_stopped_by_hand_and_what_was_scaled_stays_so() {
     }
     assert_eq!(world.state("redis"), State::Stopped);
     assert_eq!(world.pids("rq").len(), 3);
+}
+
+#[test]
+fn a_manager_that_begins_in_a_stop_starts_nothing_that_it_would_stop() {
+    let mut world = World::new(vec![companion("redis"), companion("rq")]);
+    world.handle(Input::Stop { required_too: false, pace: Pace::Graceful });
+    world.seconds(1);
+    let spawned = world.spawned.len();
+    world.forget_records();
+    world.stop = Some((false, Pace::Graceful));
+    world.crash(0);
+    world.seconds(5);
+    assert_eq!((world.spawned.len(), world.living()), (spawned, 0));
+    world.take_told();
+    world.handle(Input::Stop { required_too: false, pace: Pace::Graceful });
+    world.seconds(1);
+    assert_eq!(world.take_told(), [ToArbiter::Stopped { required_too: false, killed: false }]);
 }
 
 #[test]
@@ -136,17 +153,17 @@ fn a_commit_is_carried_out_by_the_next_manager_wherever_the_first_dies() {
             let mut other = companion("other");
             other.process.command.push("--other".into());
             let spec = specification(vec![companion("fresh"), other, companion("same")]);
-            world.table.handle(Input::Prepare(spec.clone()), world.kernel.now());
+            world.table.handle(Input::Prepare { operation: 1, spec: spec.clone() }, world.kernel.now());
             world.table.handle(Input::Commit, world.kernel.now());
             if told_new {
                 world.spec = spec.clone();
             }
             world.crash(performed);
-            world.handle(Input::Prepare(spec.clone()));
+            world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
             world.handle(Input::Commit);
             world.spec = spec;
             world.seconds(10);
-            assert!(world.told.iter().any(|message| matches!(message, ToArbiter::Committed(_))));
+            assert!(world.told.iter().any(|message| matches!(message, ToArbiter::Committed { .. })));
             assert_eq!(world.living(), 3, "after {performed} actions");
             assert_eq!(world.pids("same"), same);
             assert_eq!((world.state("fresh"), world.state("other")), (State::Running, State::Running));

@@ -28,7 +28,7 @@ fn crashing() -> Program {
 impl World {
     fn reload(&mut self, companions: Vec<CompanionSpec>) {
         let spec = specification(companions);
-        self.handle(Input::Prepare(spec.clone()));
+        self.handle(Input::Prepare { operation: 1, spec: spec.clone() });
         self.handle(Input::Commit);
         self.spec = spec;
     }
@@ -36,7 +36,7 @@ impl World {
     fn report(&mut self) -> ReloadReport {
         let told = self.take_told();
         let report = told.into_iter().rev().find_map(|message| match message {
-            ToArbiter::Committed(report) => Some(report),
+            ToArbiter::Committed { report, .. } => Some(report),
             _ => None,
         });
         report.expect("the reload is done")
@@ -169,17 +169,17 @@ fn new_required_ones_are_ready_before_anything_else_changes_and_removed_by_an_ab
     spec.required = names(&["db"]);
     let slow = Program { ready_after: Some(Duration::from_secs(2)), ..Program::obedient() };
     world.behave("db", slow);
-    world.handle(Input::Prepare(spec.clone()));
+    world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
     world.seconds(1);
-    assert!(!world.told.iter().any(|message| matches!(message, ToArbiter::Prepared(_))));
+    assert!(!world.told.iter().any(|message| matches!(message, ToArbiter::Prepared { .. })));
     world.seconds(2);
-    assert!(world.told.contains(&ToArbiter::Prepared(Ok(()))));
+    assert!(world.told.contains(&ToArbiter::Prepared { operation: 1, result: Ok(()) }));
     assert_eq!(world.spawned.len(), 2, "extra and old wait for the commit");
     world.handle(Input::Abort);
     world.seconds(1);
     assert!(world.table.by_name("db").is_none());
     world.take_told();
-    world.handle(Input::Prepare(spec));
+    world.handle(Input::Prepare { operation: 1, spec });
     world.seconds(3);
     world.handle(Input::Commit);
     world.seconds(1);
@@ -189,16 +189,32 @@ fn new_required_ones_are_ready_before_anything_else_changes_and_removed_by_an_ab
 }
 
 #[test]
+fn one_that_is_newly_required_is_waited_for_though_it_is_not_new() {
+    let mut world = World::new(vec![]);
+    let mut spec = specification(vec![companion("db")]);
+    world.behave("db", Program { ready_after: Some(Duration::from_secs(3)), ..Program::obedient() });
+    world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
+    world.handle(Input::Commit);
+    world.seconds(1);
+    spec.required = names(&["db"]);
+    world.take_told();
+    world.handle(Input::Prepare { operation: 2, spec });
+    assert_eq!(world.take_told(), []);
+    world.seconds(3);
+    assert!(world.take_told().contains(&ToArbiter::Prepared { operation: 2, result: Ok(()) }));
+}
+
+#[test]
 fn a_required_one_that_fails_fails_the_preparation_with_its_reason() {
     let mut world = World::new(vec![]);
     let mut spec = specification(vec![companion("db")]);
     spec.required = names(&["db"]);
     world.behave("db", crashing());
-    world.handle(Input::Prepare(spec));
+    world.handle(Input::Prepare { operation: 1, spec });
     world.seconds(1);
     let told = world.take_told();
     let failed = told.iter().any(
-        |message| matches!(message, ToArbiter::Prepared(Err(reason)) if reason.starts_with("db: exited with status 1")),
+        |message| matches!(message, ToArbiter::Prepared { result: Err(reason), .. } if reason.starts_with("db: exited with status 1")),
     );
     assert!(failed, "{told:?}");
     world.handle(Input::Abort);
@@ -227,7 +243,10 @@ fn a_removed_one_that_comes_back_before_it_has_gone_is_started_anew() {
 fn a_comparison_changes_nothing() {
     let mut world = World::new(vec![companion("gone"), companion("redis")]);
     world.seconds(1);
-    world.handle(Input::Compare(specification(vec![companion("fresh"), changed("redis")])));
+    world.handle(Input::Compare {
+        operation: 1,
+        spec: specification(vec![companion("fresh"), changed("redis")]),
+    });
     let report = world.report();
     assert_eq!(
         (report.added, report.removed, report.restarted),

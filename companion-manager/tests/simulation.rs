@@ -126,7 +126,7 @@ impl Game {
         match self.candidate.take() {
             None => {
                 let spec = random_spec(&mut self.rng);
-                self.world.handle(Input::Prepare(spec.clone()));
+                self.world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
                 self.candidate = Some(spec);
             }
             Some(spec) if self.rng.bool() => {
@@ -165,7 +165,7 @@ impl Game {
         // arbiter repeats what it had asked for.
         self.forget_removed();
         if let Some(spec) = &self.candidate {
-            self.world.handle(Input::Prepare(spec.clone()));
+            self.world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
         }
     }
 

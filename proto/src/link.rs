@@ -63,14 +63,19 @@ pub enum ToManager {
         /// What is said. More may follow unless it is the last one.
         reply: Reply,
     },
-    /// A new specification is about to come into force. Descriptor: it, as a sealed memfd. The manager
-    /// starts what the workers will require and nothing else. Answer: [`ToArbiter::Prepared`].
+    /// Another specification, as a sealed memfd. Descriptor: it.
+    Candidate {
+        /// Names the operation it is for; answers carry it, so that a late one is known as such.
+        operation: u64,
+    },
+    /// The candidate is about to come into force: the manager starts what the workers will require and nothing
+    /// else. Answer: [`ToArbiter::Prepared`].
     Prepare,
     /// The prepared specification is in force. Answer: [`ToArbiter::Committed`].
     Commit,
     /// It will not be: what was added for it is removed again.
     Abort,
-    /// Compare the specification with the one in force. Descriptor: it. Answer: [`ToArbiter::Committed`].
+    /// Compare the candidate with what is in force. Answer: [`ToArbiter::Committed`].
     Compare,
     /// Stop companions. Answer: [`ToArbiter::Stopped`].
     Stop {
@@ -115,6 +120,9 @@ pub struct Boot {
     pub next_run: u64,
     /// How often the manager was replaced.
     pub restarts: u32,
+    /// The stop under way, if there is one: nothing is to be started that it would stop. It is asked for again
+    /// after the beginning.
+    pub stop: Option<(bool, Pace)>,
     /// arbiter's soft limit of open descriptors as it was started, which children get back.
     pub nofile: Option<(u64, u64)>,
 }
@@ -203,9 +211,19 @@ pub enum ToArbiter {
         waiting_for: Option<String>,
     },
     /// The answer to [`ToManager::Prepare`].
-    Prepared(Result<(), String>),
+    Prepared {
+        /// Of which operation.
+        operation: u64,
+        /// Whether what the workers will require is ready, or why not.
+        result: Result<(), String>,
+    },
     /// The answer to [`ToManager::Commit`] and [`ToManager::Compare`].
-    Committed(ReloadReport),
+    Committed {
+        /// Of which operation.
+        operation: u64,
+        /// What was, or would be, changed.
+        report: ReloadReport,
+    },
     /// The answer to [`ToManager::Stop`].
     Stopped {
         /// As in the request.

@@ -1,15 +1,13 @@
 //! The end: workers and what they do not need first, then what they need, then the manager.
 
 use super::{Line, Master, MasterAction, Phase};
+use crate::pool::QUICK_STOP;
 use proto::link::{Pace, ToManager};
 use std::time::Duration;
 use supervise::Monotonic;
 
 /// How much longer than promised a step may take before arbiter ends the companions itself.
 const COMPANIONS_GRACE: Duration = Duration::from_secs(10);
-/// The longest a worker gets in a quick stop.
-const QUICK_DRAIN: Duration = Duration::from_secs(5);
-
 /// The exit status of a stop that had to kill something.
 const EXIT_KILLED: u8 = 5;
 
@@ -94,10 +92,19 @@ impl Master {
         let chain = self.spec.companions_stop_within;
         let promised = match pace {
             Pace::Graceful => chain.max(drain),
-            Pace::Quick => chain.max(drain.min(QUICK_DRAIN)),
+            Pace::Quick => chain.max(drain.min(QUICK_STOP)),
             Pace::Force => Duration::ZERO,
         };
         promised.saturating_add(COMPANIONS_GRACE)
+    }
+
+    /// The stop that companions are in: whether also those that the workers require leave, and how.
+    #[must_use]
+    pub fn stop_of_companions(&self) -> Option<(bool, Pace)> {
+        match &self.phase {
+            Phase::Stopping(stop) => Some((!matches!(stop.step, Step::Workers { .. }), stop.pace)),
+            Phase::Starting | Phase::Running => None,
+        }
     }
 
     /// Tells the manager what is to leave now.

@@ -21,6 +21,7 @@ use deaths::Deaths;
 use proto::link::Pace;
 use proto::spec::WorkersSpec;
 use rollout::Rollout;
+pub(crate) use settings::QUICK_STOP;
 pub use settings::Settings;
 use std::sync::Arc;
 use supervise::{Action, Input, Monotonic, Phase, RunId, RunIds, Turn, Unit};

@@ -11,7 +11,7 @@ const BACKOFF: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(10);
 
 /// The longest a quick stop waits before SIGKILL.
-const QUICK_STOP: Duration = Duration::from_secs(5);
+pub(crate) const QUICK_STOP: Duration = Duration::from_secs(5);
 
 /// What the workers of one generation share.
 #[derive(Debug)]

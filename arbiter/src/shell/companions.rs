@@ -62,6 +62,8 @@ pub(super) struct Companions {
     in_force: OwnedFd,
     candidate: Option<OwnedFd>,
     committing: bool,
+    /// Counts candidates: answers to an earlier one are not believed.
+    operation: u64,
     pub(super) ledger: Ledger,
     pub(super) pidfds: HashMap<RunId, OwnedFd>,
     custody: Custody,
@@ -80,6 +82,7 @@ impl Companions {
             in_force,
             candidate: None,
             committing: false,
+            operation: 0,
             ledger: Ledger::default(),
             pidfds: HashMap::new(),
             custody: Custody::Absent { retry_at: None },
@@ -123,6 +126,7 @@ impl Companions {
     }
 
     pub(super) fn set_candidate(&mut self, specification: OwnedFd) {
+        self.operation += 1;
         self.candidate = Some(specification);
     }
 
@@ -140,17 +144,23 @@ impl Companions {
         }
     }
 
-    /// The descriptors that go with a message.
-    pub(super) fn descriptors_for(&mut self, message: &ToManager) -> std::io::Result<Vec<OwnedFd>> {
-        match message {
-            ToManager::Prepare | ToManager::Compare => {
-                self.candidate.iter().map(OwnedFd::try_clone).collect()
+    /// Whether an answer is to the operation under way.
+    pub(super) fn is_current(&self, operation: u64) -> bool {
+        self.operation == operation
+    }
+
+    /// The candidate as a message, where one has to go before `message`.
+    pub(super) fn preface(
+        &mut self,
+        message: &ToManager,
+    ) -> std::io::Result<Option<(ToManager, Vec<OwnedFd>)>> {
+        self.committing |= *message == ToManager::Commit;
+        match (message, &self.candidate) {
+            (ToManager::Prepare | ToManager::Compare, Some(candidate)) => {
+                let message = ToManager::Candidate { operation: self.operation };
+                Ok(Some((message, vec![candidate.try_clone()?])))
             }
-            ToManager::Commit => {
-                self.committing = true;
-                Ok(Vec::new())
-            }
-            _ => Ok(Vec::new()),
+            _ => Ok(None),
         }
     }
 
@@ -213,6 +223,7 @@ impl Shell {
             log: self.master.spec().log.clone(),
             next_run: companions.ledger.next_run(),
             restarts: companions.restarts,
+            stop: self.master.stop_of_companions(),
             nofile: Some(self.nofile),
         }));
         let saved = proto::codec::encode(&companions.ledger.saved());

@@ -50,10 +50,15 @@ impl Shell {
             ToArbiter::Release { run } => self.release(now, run),
             ToArbiter::Relay { relay, wait, verb } => self.inform(now, Event::Request { relay, wait, verb }),
             ToArbiter::Required { waiting_for } => self.inform(now, Event::Required(waiting_for)),
-            ToArbiter::Prepared(result) => self.inform(now, Event::Prepared(result)),
-            ToArbiter::Committed(report) => {
+            ToArbiter::Prepared { operation, result } if self.companions.is_current(operation) => {
+                self.inform(now, Event::Prepared(result));
+            }
+            ToArbiter::Committed { operation, report } if self.companions.is_current(operation) => {
                 self.companions.committed();
                 self.inform(now, Event::Committed(report));
+            }
+            ToArbiter::Prepared { .. } | ToArbiter::Committed { .. } => {
+                tracing::debug!("the companion manager answered an operation that was given up");
             }
             ToArbiter::Stopped { required_too, killed } => {
                 self.inform(now, Event::Stopped { required_too, killed });
@@ -106,10 +111,12 @@ impl Shell {
 
     /// Says something to the manager, if there is one.
     pub(super) fn tell_manager(&mut self, message: ToManager) {
-        match self.companions.descriptors_for(&message) {
-            Ok(descriptors) => self.queue(&message, descriptors),
+        match self.companions.preface(&message) {
+            Ok(Some((preface, descriptors))) => self.queue(&preface, descriptors),
+            Ok(None) => {}
             Err(error) => tracing::error!("cannot hand a descriptor to the companion manager: {error}"),
         }
+        self.queue(&message, Vec::new());
     }
 
     pub(super) fn queue(&mut self, message: &ToManager, descriptors: Vec<OwnedFd>) {

@@ -124,7 +124,8 @@ impl Manager {
                 self.stopping = true;
                 self.retire_at = (!self.hung).then_some(now + some_time(rng));
             }
-            ToManager::Boot(_)
+            ToManager::Candidate { .. }
+            | ToManager::Boot(_)
             | ToManager::Adopt { .. }
             | ToManager::Begin
             | ToManager::Status(_)

@@ -60,8 +60,9 @@ impl Shell {
             ToManager::Exited { run, exit, survivors } => self.adopted_ended(run, exit, survivors),
             ToManager::Gone { run } => self.adopted_gone(run),
             ToManager::Relayed { relay, reply } => self.relayed(relay, reply),
-            ToManager::Prepare => self.with_spec(fds.pop(), Input::Prepare),
-            ToManager::Compare => self.with_spec(fds.pop(), Input::Compare),
+            ToManager::Candidate { operation } => self.candidate = Some((operation, fds.pop())),
+            ToManager::Prepare => self.with_candidate(|operation, spec| Input::Prepare { operation, spec }),
+            ToManager::Compare => self.with_candidate(|operation, spec| Input::Compare { operation, spec }),
             ToManager::Commit => {
                 self.rested = false;
                 self.table.handle(Input::Commit, now());
@@ -75,13 +76,17 @@ impl Shell {
         }
     }
 
-    fn with_spec(&mut self, fd: Option<OwnedFd>, input: fn(proto::spec::CompanionsSpec) -> Input) {
+    fn with_candidate(&mut self, input: impl FnOnce(u64, proto::spec::CompanionsSpec) -> Input) {
+        let Some((operation, fd)) = self.candidate.take() else {
+            tracing::error!("arbiter named no specification");
+            return;
+        };
         match fd.ok_or_else(|| "it came without one".to_owned()).and_then(|fd| read_spec(&fd)) {
-            Ok(spec) => self.table.handle(input(spec), now()),
+            Ok(spec) => self.table.handle(input(operation, spec), now()),
             Err(error) => {
                 let text = format!("the specification cannot be read: {error}");
                 tracing::error!("{text}");
-                self.outbox.say(&ToArbiter::Prepared(Err(text)));
+                self.outbox.say(&ToArbiter::Prepared { operation, result: Err(text) });
             }
         }
     }

@@ -71,6 +71,8 @@ pub struct Shell {
     server: Server,
     master: MasterStatus,
     leaving: Leaving,
+    /// A specification that something is about to be done with, and the operation it is for.
+    candidate: Option<(u64, Option<OwnedFd>)>,
     /// Whether memory was given back since the last start or reload.
     rested: bool,
 }
@@ -122,6 +124,7 @@ impl Shell {
             saved: &saved,
             next_run: boot.next_run,
             restarts: boot.restarts,
+            stop: boot.stop,
             describe: &spawn::describe,
             has_group: &processes::has_group,
         };
@@ -135,6 +138,7 @@ impl Shell {
             outcomes: Outcomes::restore(&saved, boot.restarts),
             master,
             leaving: Leaving::No,
+            candidate: None,
             rested: false,
             reactor,
             link,

@@ -49,13 +49,23 @@ pub enum Input {
         request: Request,
     },
     /// Another specification is about to come into force.
-    Prepare(CompanionsSpec),
+    Prepare {
+        /// The number its answer carries.
+        operation: u64,
+        /// The specification.
+        spec: CompanionsSpec,
+    },
     /// The prepared specification is in force.
     Commit,
     /// It will not be.
     Abort,
     /// What would change with this specification?
-    Compare(CompanionsSpec),
+    Compare {
+        /// The number its answer carries.
+        operation: u64,
+        /// The specification.
+        spec: CompanionsSpec,
+    },
     /// Stop companions.
     Stop {
         /// Also those that the workers require.
@@ -160,6 +170,8 @@ pub struct Table {
     pub(super) prepared: Option<Prepared>,
     pub(super) committing: Option<Committing>,
     pub(super) shutdown: Option<Shutdown>,
+    /// The operation of arbiter's that was last heard of.
+    pub(super) operation: u64,
     /// What arbiter was told last of the companions that the workers require.
     pub(super) required_told: Option<Option<String>>,
 }
@@ -188,6 +200,7 @@ impl Table {
             prepared: None,
             committing: None,
             shutdown: None,
+            operation: 0,
             required_told: None,
         }
     }
@@ -198,10 +211,16 @@ impl Table {
             Input::Run { run, input } => self.handle_run(run, input, now),
             Input::Notified { run, text } => self.handle_notified(run, &text, now),
             Input::Command { asker, request } => self.handle_command(asker, request, now),
-            Input::Prepare(spec) => self.handle_prepare(spec, now),
+            Input::Prepare { operation, spec } => {
+                self.operation = operation;
+                self.handle_prepare(spec, now);
+            }
             Input::Commit => self.handle_commit(now),
             Input::Abort => self.handle_abort(now),
-            Input::Compare(spec) => self.handle_compare(&spec),
+            Input::Compare { operation, spec } => {
+                self.operation = operation;
+                self.handle_compare(&spec);
+            }
             Input::Stop { required_too, pace } => self.handle_stop(required_too, pace, now),
             Input::Orphaned => self.handle_orphaned(now),
             Input::Deadline => {}

@@ -92,14 +92,14 @@ impl Table {
             }
         }
         report.removed = self.missing_from(spec).into_values().collect();
-        self.actions.push(Action::Tell(ToArbiter::Committed(report)));
+        self.actions.push(Action::Tell(ToArbiter::Committed { operation: self.operation, report }));
     }
 
     pub(super) fn handle_commit(&mut self, now: Monotonic) {
         let Some(prepared) = self.prepared.take() else {
             let problem = "nothing was prepared: reload again".to_owned();
             let report = ReloadReport { problems: vec![problem], ..ReloadReport::default() };
-            self.actions.push(Action::Tell(ToArbiter::Committed(report)));
+            self.actions.push(Action::Tell(ToArbiter::Committed { operation: self.operation, report }));
             return;
         };
         // A commit that is still being waited for is superseded: its report goes out as it is.
@@ -273,7 +273,8 @@ impl Table {
     pub(super) fn advance_reload(&mut self) {
         if let Some(prepared) = self.prepared.as_ref().filter(|prepared| !prepared.answered) {
             if let Some(result) = self.prepared_result(prepared) {
-                self.actions.push(Action::Tell(ToArbiter::Prepared(result)));
+                let operation = self.operation;
+                self.actions.push(Action::Tell(ToArbiter::Prepared { operation, result }));
                 if let Some(prepared) = &mut self.prepared {
                     prepared.answered = true;
                 }
@@ -306,7 +307,8 @@ impl Table {
             return Some(Err("arbiter is stopping".into()));
         }
         let mut open = false;
-        for key in prepared.added.iter().flat_map(|&id| self.staying_keys(id)) {
+        let required = prepared.spec.required.iter().filter_map(|name| self.names.get(name).copied());
+        for key in required.flat_map(|id| self.staying_keys(id)) {
             match judge_ready(self, key) {
                 Verdict::Open => open = true,
                 Verdict::Done(_) => {}
@@ -321,7 +323,8 @@ impl Table {
 
     fn finish_commit(&mut self) {
         if let Some(committing) = self.committing.take() {
-            self.actions.push(Action::Tell(ToArbiter::Committed(committing.report)));
+            let (operation, report) = (self.operation, committing.report);
+            self.actions.push(Action::Tell(ToArbiter::Committed { operation, report }));
         }
     }
 }

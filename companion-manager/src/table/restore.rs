@@ -22,6 +22,8 @@ pub struct Past<'a> {
     pub next_run: u64,
     /// How often the manager was replaced.
     pub restarts: u32,
+    /// The stop under way: also of what the workers require, and how patiently.
+    pub stop: Option<(bool, Pace)>,
     /// The sentence for a step and an error number at which a process failed before its exec.
     pub describe: &'a dyn Fn(&CompanionSpec, u32, i32) -> String,
     /// Whether anybody lives in the group that this process led.
@@ -57,12 +59,18 @@ impl Table {
                 table.add(companion);
             }
         }
+        if let Some((required_too, pace)) = past.stop {
+            table.resume_stop(required_too, pace);
+        }
         table.reconnect(now);
         table.take_processes(past, now);
         table.lose_missing(past.saved, now);
         table.repeat_signals();
         if blind {
             table.take_as_observed();
+        }
+        if let Some((required_too, pace)) = past.stop {
+            table.handle_stop(required_too, pace, now);
         }
         table.resume(now);
         table.take_owed(past.saved);
@@ -233,6 +241,7 @@ impl Table {
                 self.stop_slot(key, Pace::Graceful, now);
             }
             match will {
+                Will::Untold | Will::Up if self.is_shut_down(id) => {}
                 Will::Untold => self.autostart(id, now),
                 Will::Down => {
                     down.insert(id);

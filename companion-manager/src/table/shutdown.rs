@@ -19,6 +19,11 @@ pub(super) struct Shutdown {
 }
 
 impl Table {
+    /// Goes on with a stop that the manager before was asked for; it will be asked for again.
+    pub(super) fn resume_stop(&mut self, required_too: bool, pace: Pace) {
+        self.shutdown = Some(Shutdown { required_too, pace, owed: Vec::new(), force_at: None });
+    }
+
     pub(super) fn handle_stop(&mut self, required_too: bool, pace: Pace, now: Monotonic) {
         let before = self.shutdown.take();
         let first = before.is_none();

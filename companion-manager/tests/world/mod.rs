@@ -5,7 +5,7 @@
 
 use companion_manager::table::{Action, Asker, Input, Past, Table};
 use proto::control::{Answer, Reply, Request, TargetResult, Verb};
-use proto::link::{Record, Saved, SavedProcess, ToArbiter};
+use proto::link::{Pace, Record, Saved, SavedProcess, ToArbiter};
 use proto::spec::{
     CompanionSpec, CompanionsSpec, LogSpec, Output, ProcessSpec, Ready, Recycle, RestartPolicy, Stdin,
     StopSpec,
@@ -66,15 +66,23 @@ pub(crate) struct World {
     pub(crate) signalled: Vec<(String, u32, i32)>,
     pub(crate) lines: Vec<String>,
     pub(crate) restarts: u32,
+    /// The stop that arbiter is in.
+    pub(crate) stop: Option<(bool, Pace)>,
     next_id: u64,
 }
 
-fn restore(spec: &CompanionsSpec, saved: &Saved, next_run: u64, restarts: u32, kernel: &Kernel) -> Table {
+fn restore(
+    spec: &CompanionsSpec,
+    saved: &Saved,
+    (next_run, restarts): (u64, u32),
+    stop: Option<(bool, Pace)>,
+    kernel: &Kernel,
+) -> Table {
     // Whoever was not reaped yet will still be told of.
     let unreaped: HashSet<i32> = kernel.runs().map(|(_, sight)| sight.pid).collect();
     let has_group = |pid: i32| unreaped.contains(&pid);
     let describe = |_: &CompanionSpec, _: u32, _: i32| "cannot execute it".to_owned();
-    let past = Past { saved, next_run, restarts, describe: &describe, has_group: &has_group };
+    let past = Past { saved, next_run, restarts, stop, describe: &describe, has_group: &has_group };
     Table::restore(spec.clone(), past, kernel.now())
 }
 
@@ -85,7 +93,7 @@ impl World {
     }
 
     pub(crate) fn with(spec: CompanionsSpec, kernel: Kernel, random: bool) -> Self {
-        let table = restore(&spec, &Saved::default(), 1, 0, &kernel);
+        let table = restore(&spec, &Saved::default(), (1, 0), None, &kernel);
         Self {
             table,
             kernel,
@@ -100,6 +108,7 @@ impl World {
             signalled: Vec::new(),
             lines: Vec::new(),
             restarts: 0,
+            stop: None,
             next_id: 1,
         }
     }
@@ -206,7 +215,7 @@ impl World {
             outcomes: Vec::new(),
         };
         let next_run = self.spawned_highest() + 1;
-        self.table = restore(&self.spec, &saved, next_run, self.restarts, &self.kernel);
+        self.table = restore(&self.spec, &saved, (next_run, self.restarts), self.stop, &self.kernel);
         self.perform(usize::MAX);
     }
 
