@@ -8,7 +8,8 @@ use crate::runtime::Pidfile;
 use anyhow::anyhow;
 use proto::link::ToManager;
 use proto::spec::{MasterSpec, Resolution};
-use std::os::fd::AsFd;
+use std::io;
+use std::os::fd::OwnedFd;
 use supervise::{Input, Monotonic, RunId};
 use sys::reactor::Interest;
 
@@ -67,12 +68,7 @@ impl Shell {
         }
         self.move_pidfile(spec.pidfile.as_deref());
         sys::title::set(&format!("arbiter: master [{}]", spec.name));
-        for warning in &spec.warnings {
-            tracing::warn!("{warning}");
-        }
-        for key in &spec.not_implemented {
-            tracing::warn!("{key} has no effect in this version");
-        }
+        say_doubts(spec);
     }
 
     /// The new pidfile is there before the old one goes.
@@ -91,22 +87,13 @@ impl Shell {
     }
 
     fn start_resolver(&mut self, now: Monotonic) {
-        match self.origin.resolve(self.master.spec().config.as_deref()) {
-            Ok(job) => {
-                let run = self.master.allot_run();
-                let pidfd = job.spawned.pidfd.try_clone();
-                match pidfd.and_then(|pidfd| {
-                    self.reactor.register(&pidfd, Source::Child(run).into(), Interest::READ)?;
-                    Ok(pidfd)
-                }) {
-                    Ok(pidfd) => {
-                        self.children.insert(run, job.spawned.pid, pidfd);
-                        self.roles.insert(run, Role::Resolver);
-                        self.resolver = Some((run, job, now + resolver::TIMEOUT));
-                    }
-                    Err(error) => self.master.resolved(now, Err(format!("cannot watch a process: {error}"))),
-                }
-            }
+        let run = self.master.allot_run();
+        let started = self.origin.resolve(self.master.spec().config.as_deref()).and_then(|job| {
+            self.watch_child(run, Role::Resolver, job.spawned.pid, job.spawned.pidfd.try_clone()?)?;
+            Ok(job)
+        });
+        match started {
+            Ok(job) => self.resolver = Some((run, job, now + resolver::TIMEOUT)),
             Err(error) => self.master.resolved(now, Err(format!("{error:#}"))),
         }
     }
@@ -145,17 +132,23 @@ impl Shell {
         }
     }
 
-    /// Watches a new child.
-    pub(super) fn watch_child(
-        &mut self,
-        run: RunId,
-        role: Role,
-        pid: i32,
-        pidfd: std::os::fd::OwnedFd,
-    ) -> std::io::Result<()> {
-        self.reactor.register(&pidfd.as_fd(), Source::Child(run).into(), Interest::READ)?;
+    /// Watches a new child; one that cannot be watched must not live.
+    pub(super) fn watch_child(&mut self, run: RunId, role: Role, pid: i32, pidfd: OwnedFd) -> io::Result<()> {
+        self.reactor
+            .register(&pidfd, Source::Child(run).into(), Interest::READ)
+            .inspect_err(|_| drop(sys::pidfd::send_signal(&pidfd, 9)))?;
         self.children.insert(run, pid, pidfd);
         self.roles.insert(run, role);
         Ok(())
+    }
+}
+
+/// Says what of a configuration is doubtful, and what has no effect yet.
+pub(super) fn say_doubts(spec: &MasterSpec) {
+    for warning in &spec.warnings {
+        tracing::warn!("{warning}");
+    }
+    for key in &spec.not_implemented {
+        tracing::warn!("{key} has no effect in this version");
     }
 }

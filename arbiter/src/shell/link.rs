@@ -48,20 +48,22 @@ impl Shell {
             ToArbiter::Transaction(transaction) => self.apply(transaction, descriptors),
             ToArbiter::Acknowledge { number } => self.companions.ledger.acknowledge(number),
             ToArbiter::Release { run } => self.release(now, run),
-            ToArbiter::Relay { relay, wait, verb } => self.inform(now, Event::Request { relay, wait, verb }),
-            ToArbiter::Required { waiting_for } => self.inform(now, Event::Required(waiting_for)),
+            ToArbiter::Relay { relay, wait, verb } => {
+                self.master.handle(now, Event::Request { relay, wait, verb })
+            }
+            ToArbiter::Required { waiting_for } => self.master.handle(now, Event::Required(waiting_for)),
             ToArbiter::Prepared { operation, result } if self.companions.is_current(operation) => {
-                self.inform(now, Event::Prepared(result));
+                self.master.handle(now, Event::Prepared(result));
             }
             ToArbiter::Committed { operation, report } if self.companions.is_current(operation) => {
                 self.companions.committed();
-                self.inform(now, Event::Committed(report));
+                self.master.handle(now, Event::Committed(report));
             }
             ToArbiter::Prepared { .. } | ToArbiter::Committed { .. } => {
                 tracing::debug!("the companion manager answered an operation that was given up");
             }
             ToArbiter::Stopped { required_too, killed } => {
-                self.inform(now, Event::Stopped { required_too, killed });
+                self.master.handle(now, Event::Stopped { required_too, killed });
             }
         }
     }

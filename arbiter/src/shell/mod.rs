@@ -8,14 +8,18 @@
 //! | `mod` | the turn |
 //! | `source` | what a readiness event is about |
 //! | `act` | what the master decided |
-//! | `workers` | workers and their ends |
-//! | `companions` | the manager's process and what it left |
+//! | `workers` | starting and signalling workers |
+//! | `children` | every child's way to exec, and its end |
+//! | `custody` | what is kept for the manager |
+//! | `companions` | the manager's process, and what it left |
 //! | `link` | what the manager says |
 //! | `notices` | what processes say over their notify sockets |
 //! | `ending` | the last steps |
 
 mod act;
+mod children;
 mod companions;
+mod custody;
 mod ending;
 mod link;
 mod notices;
@@ -27,7 +31,7 @@ use crate::master::{Event, Master};
 use crate::resolver::{Job, Origin};
 use crate::runtime::{Control, NotifyDirectory, Pidfile};
 use anyhow::Context;
-use companions::Companions;
+use custody::Companions;
 use ending::Ending;
 use proto::control::{ArbiterState, Clocks};
 use proto::link::Pace;
@@ -136,12 +140,7 @@ impl Shell {
         sys::signals::unblock_all().context("cannot unblock signals")?;
         reactor.register(&signals, Source::Signals.into(), Interest::READ)?;
         sys::title::set(&format!("arbiter: master [{}]", spec.name));
-        for warning in &spec.warnings {
-            tracing::warn!("{warning}");
-        }
-        for key in &spec.not_implemented {
-            tracing::warn!("{key} has no effect in this version");
-        }
+        act::say_doubts(&spec);
         Ok(Self {
             reactor,
             signals,
