@@ -1,5 +1,6 @@
 //! From a specification to a process: what every child is given, in one place for workers and companions.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
@@ -31,6 +32,9 @@ const OWN_VARIABLES: [&str; 8] = [
 
 /// An environment: names and values in any bytes.
 pub type Environment = BTreeMap<OsString, OsString>;
+
+/// One that is being put together: most of it is as it was inherited, so nothing is copied yet.
+type Layers<'a> = BTreeMap<&'a OsStr, Cow<'a, OsStr>>;
 
 /// Which copy of what a process is: told to it in its environment and in placeholders.
 #[derive(Debug, Clone, Copy)]
@@ -100,7 +104,8 @@ impl<'a> Launch<'a> {
     /// # Errors
     /// A placeholder has no value, or a text has a NUL byte.
     pub fn command(self) -> Result<(Command<'a>, Program), LaunchError> {
-        let environment = self.environment();
+        let place = self.place.variables();
+        let environment = self.environment(&place);
         let expand = |text: &str| self.expand(&environment, text);
         let argv = self.spec.command.iter().map(|word| expand(word)).collect::<Result<Vec<_>, _>>()?;
         let cwd = expand(&self.spec.cwd)?;
@@ -116,7 +121,7 @@ impl<'a> Launch<'a> {
             .collect::<Result<_, _>>()?;
         let command = Command {
             image: None,
-            candidates: candidates(&program.name, environment.get(OsStr::new("PATH")))
+            candidates: candidates(&program.name, environment.get(OsStr::new("PATH")).map(AsRef::as_ref))
                 .into_iter()
                 .map(|path| c_string("the command", path))
                 .collect::<Result<_, _>>()?,
@@ -170,15 +175,14 @@ impl<'a> Launch<'a> {
 
     /// The child's environment, each layer over the one before: arbiter's own, the user's, the
     /// configuration's, the supervisor's.
-    fn environment(&self) -> Environment {
-        let mut environment = self.inherited.clone();
-        for name in OWN_VARIABLES.iter().map(OsString::from) {
-            environment.remove(&name);
-        }
-        for name in &self.spec.unset_env {
+    fn environment<'b>(&'b self, place: &'b [(&'static str, String)]) -> Layers<'b> {
+        let mut environment: Layers<'b> =
+            self.inherited.iter().map(|(name, value)| (name.as_os_str(), Cow::from(value))).collect();
+        let unset = self.spec.unset_env.iter().map(String::as_str);
+        for name in OWN_VARIABLES.into_iter().chain(unset) {
             environment.remove(OsStr::new(name));
         }
-        let mut set = |name: &str, value: &OsStr| environment.insert(name.into(), value.into());
+        let mut set = |name: &'b str, value: &'b OsStr| environment.insert(name.as_ref(), value.into());
         let login = self.spec.identity.as_ref().and_then(|identity| identity.login.as_ref());
         if let Some((user, home, shell)) = login {
             for (name, value) in [("USER", user), ("LOGNAME", user), ("HOME", home), ("SHELL", shell)] {
@@ -188,7 +192,7 @@ impl<'a> Launch<'a> {
         for (name, value) in &self.spec.env {
             set(name, value.as_ref());
         }
-        for (name, value) in self.place.variables().iter().chain(&self.variables) {
+        for (name, value) in place.iter().chain(&self.variables) {
             set(name, value.as_ref());
         }
         if let Some(path) = self.place.control_socket {
@@ -199,13 +203,14 @@ impl<'a> Launch<'a> {
         }
         if !self.listeners.is_empty() {
             let names: Vec<&str> = self.listeners.iter().map(|(name, _)| *name).collect();
-            set("LISTEN_FDS", names.len().to_string().as_ref());
-            set("LISTEN_FDNAMES", names.join(":").as_ref());
+            let count = OsString::from(names.len().to_string());
+            environment.insert("LISTEN_FDS".as_ref(), count.into());
+            environment.insert("LISTEN_FDNAMES".as_ref(), OsString::from(names.join(":")).into());
         }
         environment
     }
 
-    fn expand(&self, environment: &Environment, text: &str) -> Result<String, Unset> {
+    fn expand(&self, environment: &Layers<'_>, text: &str) -> Result<String, Unset> {
         template::expand(text, |name| {
             if let Some(variable) = name.strip_prefix("env.") {
                 return environment
@@ -257,7 +262,7 @@ pub fn own_environment() -> Environment {
 /// The paths at which `program` is tried, in order: itself where it names a directory, else in each part of
 /// `path`.
 #[must_use]
-pub fn candidates(program: &str, path: Option<&OsString>) -> Vec<Vec<u8>> {
+pub fn candidates(program: &str, path: Option<&OsStr>) -> Vec<Vec<u8>> {
     if program.contains('/') {
         return vec![program.as_bytes().to_vec()];
     }

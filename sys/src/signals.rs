@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
@@ -53,6 +53,7 @@ impl Signals {
             // restores errno; the memory it uses lives as long as the registration.
             let id = unsafe { signal_hook::low_level::register(signal, move || note(&shared, signal)) }?;
             installed.registrations.push(id);
+            LOOKED_AT.store(false, Ordering::Release);
         }
         Ok(installed)
     }
@@ -163,6 +164,40 @@ pub fn unblock_all() -> io::Result<()> {
     Ok(sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?)
 }
 
+/// The signals whose action in this process is not the default one, as bits: 1 for signal 1 and so on. Looked
+/// at once, and again after this module has changed any: exec resets what is handled, but not before the mask
+/// is empty, and never what is ignored.
+pub(crate) fn not_default() -> u64 {
+    if LOOKED_AT.load(Ordering::Acquire) {
+        return NOT_DEFAULT.load(Ordering::Acquire);
+    }
+    let found = (1..=HIGHEST)
+        .filter(|&signal| {
+            // The kernel's sigaction: handler, flags, restorer, mask.
+            let mut action = [0u64; 4];
+            // SAFETY: nothing is changed, and what is written fits into the array. KILL and STOP answer
+            // EINVAL and leave it zero, which is the default.
+            unsafe {
+                let none = std::ptr::null::<u64>();
+                libc::syscall(libc::SYS_rt_sigaction, signal, none, action.as_mut_ptr(), 8usize);
+            }
+            action[0] != libc::SIG_DFL as u64
+        })
+        .fold(0, |bits, signal| bits | bit(signal));
+    NOT_DEFAULT.store(found, Ordering::Release);
+    LOOKED_AT.store(true, Ordering::Release);
+    found
+}
+
+/// The bit of a signal.
+pub(crate) fn bit(signal: usize) -> u64 {
+    1 << (signal - 1)
+}
+
+/// See [`not_default`].
+static NOT_DEFAULT: AtomicU64 = AtomicU64::new(0);
+static LOOKED_AT: AtomicBool = AtomicBool::new(false);
+
 /// Ignores a signal in this process. Children are not affected: they start with every disposition default.
 ///
 /// # Errors
@@ -183,6 +218,7 @@ fn dispose(signal: i32, handler: SigHandler) -> io::Result<()> {
     let signal = Signal::try_from(signal)?;
     // SAFETY: neither SIG_IGN nor SIG_DFL runs code of ours.
     unsafe { nix::sys::signal::signal(signal, handler) }?;
+    LOOKED_AT.store(false, Ordering::Release);
     Ok(())
 }
 

@@ -84,7 +84,7 @@ impl Shell {
                 let _ = self.children.signal_group(run, SIGKILL);
             }
         } else {
-            self.bury(run);
+            self.to_bury.push(run);
         }
     }
 
@@ -101,9 +101,6 @@ impl Shell {
             let text =
                 format!("{name}: pid {pid} {} {phase} ({used:.2} s of cpu, {memory} MiB)", exit.status);
             if expected { tracing::info!("{text}") } else { tracing::warn!("{text}") }
-        }
-        if !survivors {
-            self.bury(run);
         }
         self.master.handle_worker(now, run, Input::Exited { exit, survivors });
     }

@@ -32,14 +32,18 @@ impl Shell {
 
     fn try_start_manager(&mut self, now: Monotonic, run: RunId) -> anyhow::Result<()> {
         let (ours, theirs) = seqpacket::pair().context("cannot create the link")?;
-        let null = sys::fd::null()?;
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         let environment = self.origin.environment.iter();
         let command = Command {
             image: Some(self.companions.image.as_fd()),
             argv: vec![c"companion-manager".into()],
             env: environment.map(crate::resolver::pair).collect::<Result<_, _>>()?,
-            fds: vec![(null.as_fd(), 0), (stdout.as_fd(), 1), (stderr.as_fd(), 2), (theirs.as_fd(), LINK)],
+            fds: vec![
+                (self.null.as_fd(), 0),
+                (stdout.as_fd(), 1),
+                (stderr.as_fd(), 2),
+                (theirs.as_fd(), LINK),
+            ],
             ..Command::default()
         };
         let spawned = sys::spawn::spawn(&command)?;
@@ -50,6 +54,7 @@ impl Shell {
         self.watch_child(run, Role::Manager, spawned.pid, spawned.pidfd)?;
         self.reactor.register(&ours, Source::Link.into(), Interest::READ)?;
         self.companions.link = Some(ours);
+        self.companions.awaiting_room = false;
         self.companions.custody = Custody::Up { run, since: now };
         self.companions.told = None;
         tracing::info!("companion manager started, pid {}", spawned.pid);
@@ -66,7 +71,7 @@ impl Shell {
             has_listener: companions.control.is_some(),
             allow_users: control.allow_users.clone(),
             allow_groups: control.allow_groups.clone(),
-            notify_directory: self.notify.path().to_string_lossy().into_owned(),
+            notify_directory: self.notify.directory().to_string_lossy().into_owned(),
             log: self.master.spec().log.clone(),
             next_run: companions.ledger.next_run(),
             restarts: companions.restarts,

@@ -59,6 +59,8 @@ pub(super) struct Companions {
     pub(super) custody: Custody,
     pub(super) link: Option<Link>,
     pub(super) outbox: VecDeque<Outgoing>,
+    /// Whether the reactor was asked to tell when the link has room.
+    pub(super) awaiting_room: bool,
     pub(super) restarts: u32,
     pub(super) early_deaths: usize,
     pub(super) told: Option<proto::link::MasterStatus>,
@@ -78,6 +80,7 @@ impl Companions {
             custody: Custody::Absent { retry_at: None },
             link: None,
             outbox: VecDeque::new(),
+            awaiting_room: false,
             restarts: 0,
             early_deaths: 0,
             told: None,

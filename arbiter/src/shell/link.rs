@@ -152,9 +152,11 @@ impl Shell {
                 }
             }
         }
-        let interest = if full { Interest::BOTH } else { Interest::READ };
-        if let Err(error) = self.reactor.modify(link, Source::Link.into(), interest) {
-            tracing::error!("cannot watch the link: {error}");
+        if std::mem::replace(&mut self.companions.awaiting_room, full) != full {
+            let interest = if full { Interest::BOTH } else { Interest::READ };
+            if let Err(error) = self.reactor.modify(link, Source::Link.into(), interest) {
+                tracing::error!("cannot watch the link: {error}");
+            }
         }
     }
 

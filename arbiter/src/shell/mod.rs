@@ -13,6 +13,7 @@
 //! | `custody` | what is kept for the manager |
 //! | `companions` | the manager's process, and what it left |
 //! | `link` | what the manager says |
+//! | `notify_pool` | notify sockets for processes to come |
 //! | `notices` | what processes say over their notify sockets |
 //! | `ending` | the last steps |
 
@@ -23,6 +24,7 @@ mod custody;
 mod ending;
 mod link;
 mod notices;
+mod notify_pool;
 mod source;
 mod workers;
 
@@ -33,6 +35,7 @@ use crate::runtime::{Control, NotifyDirectory, Pidfile};
 use anyhow::Context;
 use custody::Companions;
 use ending::Ending;
+use notify_pool::NotifyPool;
 use proto::control::{ArbiterState, Clocks};
 use proto::link::Pace;
 use proto::spec::MasterSpec;
@@ -102,8 +105,13 @@ pub struct Shell {
     roles: HashMap<RunId, Role>,
     launching: HashMap<RunId, Launching>,
     zombies: Vec<Zombie>,
+    /// Children of which nothing is left, to be reaped when the turn's more urgent work is done.
+    to_bury: Vec<RunId>,
+    /// Whether SIGCHLD has come.
+    child_signal: bool,
     notify_sockets: HashMap<RunId, NotifySocket>,
-    notify: NotifyDirectory,
+    notify: NotifyPool,
+    null: OwnedFd,
     pidfile: Option<Pidfile>,
     listeners: Listeners,
     companions: Companions,
@@ -150,8 +158,11 @@ impl Shell {
             roles: HashMap::new(),
             launching: HashMap::new(),
             zombies: Vec::new(),
+            to_bury: Vec::new(),
+            child_signal: false,
             notify_sockets: HashMap::new(),
-            notify: held.notify,
+            notify: NotifyPool::new(held.notify),
+            null: sys::fd::null().context("cannot open /dev/null")?,
             pidfile: held.pidfile,
             listeners: held.listeners,
             companions: Companions::new(held.control, held.companions)?,
@@ -220,9 +231,7 @@ impl Shell {
                     _ => {}
                 }
             }
-            if signal == SIGCHLD {
-                self.handle_child_signal(now);
-            }
+            self.child_signal |= signal == SIGCHLD;
         }
     }
 
@@ -251,10 +260,25 @@ impl Shell {
                 self.act(now, action);
             }
         }
+        self.clean_up(now);
         self.flush_link();
         self.tell_status();
         self.flush_link();
         self.rest();
+    }
+
+    /// What can wait until everything urgent is done: a replacement is started before the dead are buried.
+    fn clean_up(&mut self, now: Monotonic) {
+        for run in std::mem::take(&mut self.to_bury) {
+            self.bury(run);
+        }
+        if std::mem::take(&mut self.child_signal) {
+            self.handle_child_signal(now);
+            self.settle(now);
+        }
+        if let Some(workers) = &self.master.spec().workers {
+            self.notify.prepare(workers.process.identity.as_ref().map(|identity| identity.uid));
+        }
     }
 
     /// Gives memory back once a start or a reload is over: its code and heap are not needed again soon.

@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use supervise::unit::Note;
 use supervise::{Action, Input, Monotonic, RunId};
 use sys::launch::{Launch, Output, Place};
-use sys::notify::NotifySocket;
 use sys::reactor::Interest;
 
 /// What the kernel sends a worker when arbiter dies.
@@ -72,8 +71,7 @@ impl Shell {
         let spec: &WorkersSpec = &plan.settings.spec;
         let for_candidate = plan.generation > self.master.pool().generation();
         let owner = spec.process.identity.as_ref().map(|identity| identity.uid);
-        let notify = NotifySocket::bind(&self.notify.path().join(run.to_string()), owner)?;
-        let null = sys::fd::null()?;
+        let notify = self.notify.take(owner)?;
         let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
         let launch = Launch {
             spec: &spec.process,
@@ -87,7 +85,7 @@ impl Shell {
             },
             variables: Vec::new(),
             listeners: self.listeners.inherited(for_candidate),
-            stdin: null.as_fd(),
+            stdin: self.null.as_fd(),
             outputs: [Output::Open(stdout.as_fd()), Output::Open(stderr.as_fd())],
             notify_socket: Some(notify.path()),
             nofile: Some(self.nofile),

@@ -63,8 +63,10 @@ impl Table {
             table.resume_stop(required_too, pace);
         }
         table.reconnect(now);
-        table.take_processes(past, now);
+        // First those that are lost: an end that is taken in may start another process at once, which
+        // arbiter cannot know yet.
         table.lose_missing(past.saved, now);
+        table.take_processes(past, now);
         table.repeat_signals();
         if blind {
             table.take_as_observed();

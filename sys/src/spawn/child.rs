@@ -38,7 +38,7 @@ fn done(stage: Stage, result: c_long) -> Step {
 }
 
 fn prepare(plan: &mut Plan<'_>) -> Step {
-    default_dispositions();
+    default_dispositions(plan.dispositions);
     // SAFETY: no arguments.
     done(Stage::Session, c_long::from(unsafe { libc::setsid() }))?;
     if let Some(announcement) = &mut plan.announcement {
@@ -64,10 +64,13 @@ fn prepare(plan: &mut Plan<'_>) -> Step {
 }
 
 /// Every signal's default action: handlers would be lost at exec anyway, but what was ignored would stay so.
-fn default_dispositions() {
+fn default_dispositions(changed: u64) {
     // The kernel's sigaction: handler, flags, restorer, mask. All zero is SIG_DFL.
     let default = [0u64; 4];
-    for signal in 1..=64 {
+    for signal in 1..=64usize {
+        if changed & crate::signals::bit(signal) == 0 {
+            continue;
+        }
         // SAFETY: a zeroed kernel sigaction of sufficient size; KILL and STOP answer EINVAL, which is fine.
         unsafe {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<u64>(), 8usize)

@@ -30,6 +30,8 @@ pub(super) struct Announcement {
 /// Everything the child needs. Raw descriptors and pointers borrow from the command, which outlives the clone.
 pub(super) struct Plan<'a> {
     pub(super) parent: i32,
+    /// Signals whose default action has to be restored, as [`crate::signals::not_default`] has them.
+    pub(super) dispositions: u64,
     /// The write end of the status pipe.
     pub(super) status: RawFd,
     pub(super) image: Option<RawFd>,
@@ -73,6 +75,7 @@ impl<'a> Plan<'a> {
         let nofile = command.nofile.map(|(soft, hard)| Limit { resource: nofile_resource(), soft, hard });
         Ok(Self {
             parent: crate::process::pid(),
+            dispositions: crate::signals::not_default(),
             status,
             image: command.image.as_ref().map(AsRawFd::as_raw_fd),
             candidates: &command.candidates,
