@@ -15,6 +15,7 @@
 //! | `link` | what the manager says |
 //! | `notify_pool` | notify sockets for processes to come |
 //! | `notices` | what processes say over their notify sockets |
+//! | `upward` | what arbiter's own service manager is told |
 //! | `ending` | the last steps |
 
 mod act;
@@ -26,6 +27,7 @@ mod link;
 mod notices;
 mod notify_pool;
 mod source;
+mod upward;
 mod workers;
 
 use crate::listeners::Listeners;
@@ -48,6 +50,7 @@ use sys::launch::Program;
 use sys::notify::NotifySocket;
 use sys::reactor::{Interest, Reactor};
 use sys::signals::Signals;
+use upward::Upward;
 
 /// What is open for arbiter's whole life.
 #[derive(Debug)]
@@ -116,6 +119,7 @@ pub struct Shell {
     listeners: Listeners,
     companions: Companions,
     resolver: Option<(RunId, Job, Monotonic)>,
+    upward: Upward,
     nofile: (u64, u64),
     started: Monotonic,
     /// The state at the end of the last turn.
@@ -149,6 +153,7 @@ impl Shell {
         reactor.register(&signals, Source::Signals.into(), Interest::READ)?;
         sys::title::set(&format!("arbiter: master [{}]", spec.name));
         act::say_doubts(&spec);
+        let upward = Upward::new(&origin.environment, now());
         Ok(Self {
             reactor,
             signals,
@@ -167,6 +172,7 @@ impl Shell {
             listeners: held.listeners,
             companions: Companions::new(held.control, held.companions)?,
             resolver: None,
+            upward,
             nofile: held.nofile,
             started: now(),
             state: ArbiterState::Starting,
@@ -239,7 +245,8 @@ impl Shell {
         let resolver = self.resolver.as_ref().map(|(_, _, deadline)| *deadline);
         let ending = self.ending.as_ref().and_then(Ending::deadline);
         let companions = self.companions.next_deadline();
-        self.master.next_deadline().into_iter().chain(resolver).chain(ending).chain(companions).min()
+        let own = [resolver, ending, companions, self.upward.next_deadline()];
+        self.master.next_deadline().into_iter().chain(own.into_iter().flatten()).min()
     }
 
     fn handle_deadlines(&mut self, now: Monotonic) {
@@ -264,6 +271,10 @@ impl Shell {
         self.flush_link();
         self.tell_status();
         self.flush_link();
+        if self.upward.is_wanted() {
+            let status = self.status();
+            self.upward.tell(now, status.arbiter.state, &status.workers);
+        }
         self.rest();
     }
 
