@@ -1,0 +1,107 @@
+//! What the fakes have in common: flags, the notify socket, waiting for signals.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a fake looks whether a file is there that it waits for.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// `--name value` and `--name` flags of a fake.
+#[derive(Debug)]
+pub struct Flags(Vec<String>);
+
+impl Flags {
+    /// Those of this process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        Self(std::env::args().skip(1).collect())
+    }
+
+    /// Whether a flag is given.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|word| word == name)
+    }
+
+    /// What follows a flag.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        let at = self.0.iter().position(|word| word == name)?;
+        self.0.get(at + 1).map(String::as_str)
+    }
+
+    /// A number that follows a flag.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<i32> {
+        self.value(name).map(|text| text.parse().expect("a whole number"))
+    }
+
+    /// Seconds that follow a flag.
+    ///
+    /// # Panics
+    /// They are none.
+    #[must_use]
+    pub fn seconds(&self, name: &str) -> Option<Duration> {
+        self.value(name).map(|text| Duration::from_secs_f64(text.parse().expect("a number of seconds")))
+    }
+}
+
+/// When a fake becomes ready: `--ready-after SECONDS`, `--ready-when FILE` (once that is there), or it never
+/// says so.
+#[derive(Debug)]
+pub struct Readiness {
+    at: Option<Instant>,
+    file: Option<PathBuf>,
+}
+
+impl Readiness {
+    /// As the flags say, counted from now.
+    #[must_use]
+    pub fn new(flags: &Flags) -> Self {
+        let at = flags.seconds("--ready-after").map(|after| Instant::now() + after);
+        Self { at, file: flags.value("--ready-when").map(PathBuf::from) }
+    }
+
+    /// Whether something is still waited for.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.at.is_some() || self.file.is_some()
+    }
+
+    /// Says READY=1 if the time has come, once.
+    pub fn poll(&mut self) {
+        let due = self.at.take_if(|at| *at <= Instant::now()).is_some();
+        let seen = self.file.take_if(|file| Path::exists(file)).is_some();
+        if due || seen {
+            notify("READY=1");
+        }
+    }
+
+    /// When to poll again.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.at.into_iter().chain(self.file.as_ref().map(|_| Instant::now() + LOOK)).min()
+    }
+}
+
+/// Ends this process with the exit code that the file holds, if it is there: a program whose code on disk is
+/// broken.
+pub fn exit_if_told_by(file: Option<&str>) {
+    if let Some(text) = file.and_then(|path| std::fs::read_to_string(path).ok()) {
+        std::process::exit(text.trim().parse().unwrap_or(1));
+    }
+}
+
+/// Says something over `NOTIFY_SOCKET`.
+///
+/// # Panics
+/// There is no such socket.
+pub fn notify(text: &str) {
+    let path = std::env::var_os("NOTIFY_SOCKET").expect("NOTIFY_SOCKET is set");
+    let socket = UnixDatagram::unbound().expect("a socket is to be had");
+    socket.send_to(text.as_bytes(), path).expect("somebody reads the notify socket");
+}
