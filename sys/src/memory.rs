@@ -1,12 +1,43 @@
-//! Giving memory back after start.
+//! Giving memory back.
 
 use std::fs;
+use std::time::Duration;
 
-/// Returns what the start used and nobody needs again: free heap pages, and the resident pages of mapped files
+use supervise::Monotonic;
+
+/// How long a daemon has to be quiet before it gives memory back.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// When a daemon rests: once, a while after it was last busy, and then not again until it has been busy anew.
+#[derive(Debug, Default)]
+pub struct Rest {
+    at: Option<Monotonic>,
+}
+
+impl Rest {
+    /// Something was done.
+    pub fn stir(&mut self, now: Monotonic) {
+        self.at = Some(now + QUIET);
+    }
+
+    /// When to call [`Rest::handle_deadline`].
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.at
+    }
+
+    /// Gives memory back if it has been quiet for long enough.
+    pub fn handle_deadline(&mut self, now: Monotonic) {
+        if self.at.take_if(|at| *at <= now).is_some() {
+            shrink();
+        }
+    }
+}
+
+/// Returns what nobody needs soon: free heap pages, and the resident pages of mapped files
 /// (program and libraries) that this process has never changed. The latter come back from the page cache one by
-/// one as they are touched. Worth doing once, before any thread is started and the loop is settled into. Answers how many KiB of mappings
-/// were let go.
-pub fn shrink() -> u64 {
+/// one as they are touched. Answers how many KiB of mappings were let go.
+fn shrink() -> u64 {
     trim_heap();
     let Ok(maps) = fs::read_to_string("/proc/self/smaps") else { return 0 };
     parse(&maps).into_iter().filter(let_go).map(|region| region.resident_kib).sum()
@@ -81,6 +112,19 @@ mod tests {
 00700000-00701000 r--p 00000000 00:00 0 [vvar]\nRss: 4 kB\nAnonymous: 0 kB\n\
 00800000-00801000 r--p 00000000 08:01 13 /lib/y (deleted)\nRss: 0 kB\nAnonymous: 0 kB\n";
         assert_eq!(parse(smaps), [Region { start: 0x40_0000, length: 0x2000, resident_kib: 8 }]);
+    }
+
+    #[test]
+    fn a_daemon_rests_once_after_it_was_busy() {
+        let at = |milliseconds| Monotonic::from_boot(Duration::from_millis(milliseconds));
+        let mut rest = Rest::default();
+        assert_eq!(rest.next_deadline(), None);
+        rest.stir(at(0));
+        rest.stir(at(700));
+        rest.handle_deadline(at(1699));
+        assert_eq!(rest.next_deadline(), Some(at(1700)));
+        rest.handle_deadline(at(1700));
+        assert_eq!(rest.next_deadline(), None);
     }
 
     #[test]

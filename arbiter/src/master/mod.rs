@@ -331,7 +331,9 @@ impl Master {
         self.remind_of_stop();
     }
 
-    fn is_stopping(&self) -> bool {
+    /// Whether it ends.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
         matches!(self.phase, Phase::Stopping(_))
     }
 

@@ -38,7 +38,7 @@ use anyhow::Context;
 use custody::Companions;
 use ending::Ending;
 use notify_pool::NotifyPool;
-use proto::control::{ArbiterState, Clocks};
+use proto::control::Clocks;
 use proto::link::Pace;
 use proto::spec::MasterSpec;
 use source::Source;
@@ -47,6 +47,7 @@ use std::os::fd::OwnedFd;
 use supervise::{Monotonic, RunId};
 use sys::children::Children;
 use sys::launch::Program;
+use sys::memory::Rest;
 use sys::notify::NotifySocket;
 use sys::reactor::{Interest, Reactor};
 use sys::signals::Signals;
@@ -122,8 +123,7 @@ pub struct Shell {
     upward: Upward,
     nofile: (u64, u64),
     started: Monotonic,
-    /// The state at the end of the last turn.
-    state: ArbiterState,
+    rest: Rest,
     ending: Option<Ending>,
 }
 
@@ -175,7 +175,7 @@ impl Shell {
             upward,
             nofile: held.nofile,
             started: now(),
-            state: ArbiterState::Starting,
+            rest: Rest::default(),
             ending: None,
         })
     }
@@ -198,6 +198,9 @@ impl Shell {
             self.reactor.wait(timeout).context("cannot wait for events")?;
             let now = now();
             let events: Vec<_> = self.reactor.events().collect();
+            if !events.is_empty() {
+                self.rest.stir(now);
+            }
             for event in events {
                 self.handle(now, event);
             }
@@ -207,6 +210,8 @@ impl Shell {
                 tracing::info!("arbiter ends with status {code}");
                 return Ok(code);
             }
+            // Last, so that little is touched again before the wait.
+            self.rest.handle_deadline(now);
         }
     }
 
@@ -245,7 +250,7 @@ impl Shell {
         let resolver = self.resolver.as_ref().map(|(_, _, deadline)| *deadline);
         let ending = self.ending.as_ref().and_then(Ending::deadline);
         let companions = self.companions.next_deadline();
-        let own = [resolver, ending, companions, self.upward.next_deadline()];
+        let own = [resolver, ending, companions, self.upward.next_deadline(), self.rest.next_deadline()];
         self.master.next_deadline().into_iter().chain(own.into_iter().flatten()).min()
     }
 
@@ -275,7 +280,6 @@ impl Shell {
             let status = self.status();
             self.upward.tell(now, status.arbiter.state, &status.workers);
         }
-        self.rest();
     }
 
     /// What can wait until everything urgent is done: a replacement is started before the dead are buried.
@@ -289,14 +293,6 @@ impl Shell {
         }
         if let Some(workers) = &self.master.spec().workers {
             self.notify.prepare(workers.process.identity.as_ref().map(|identity| identity.uid));
-        }
-    }
-
-    /// Gives memory back once a start or a reload is over: its code and heap are not needed again soon.
-    fn rest(&mut self) {
-        let state = self.master.state();
-        if std::mem::replace(&mut self.state, state) != state && state == ArbiterState::Running {
-            sys::memory::shrink();
         }
     }
 }

@@ -63,10 +63,7 @@ impl Shell {
             ToManager::Candidate { operation } => self.candidate = Some((operation, fds.pop())),
             ToManager::Prepare => self.with_candidate(|operation, spec| Input::Prepare { operation, spec }),
             ToManager::Compare => self.with_candidate(|operation, spec| Input::Compare { operation, spec }),
-            ToManager::Commit => {
-                self.rested = false;
-                self.table.handle(Input::Commit, now());
-            }
+            ToManager::Commit => self.table.handle(Input::Commit, now()),
             ToManager::Abort => self.table.handle(Input::Abort, now()),
             ToManager::Stop { required_too, pace } => {
                 self.table.handle(Input::Stop { required_too, pace }, now());

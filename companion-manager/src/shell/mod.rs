@@ -33,6 +33,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 use supervise::Monotonic;
 use sys::launch::Environment;
+use sys::memory::Rest;
 use sys::reactor::{Interest, Reactor};
 use sys::seqpacket::Link;
 use sys::signals::Signals;
@@ -73,8 +74,7 @@ pub struct Shell {
     leaving: Leaving,
     /// A specification that something is about to be done with, and the operation it is for.
     candidate: Option<(u64, Option<OwnedFd>)>,
-    /// Whether memory was given back since the last start or reload.
-    rested: bool,
+    rest: Rest,
 }
 
 /// What a manager begins with.
@@ -139,7 +139,7 @@ impl Shell {
             master,
             leaving: Leaving::No,
             candidate: None,
-            rested: false,
+            rest: Rest::default(),
             reactor,
             link,
             signals,
@@ -161,12 +161,11 @@ impl Shell {
     /// When the loop itself cannot go on.
     pub fn step(&mut self) -> io::Result<bool> {
         let timeout = self.next_deadline().map(|deadline| deadline.since(now()));
-        if timeout.is_none() && !std::mem::replace(&mut self.rested, true) {
-            // A start or a reload is over: its code and heap are not needed again soon.
-            sys::memory::shrink();
-        }
         self.reactor.wait(timeout)?;
         let events: Vec<_> = self.reactor.events().collect();
+        if !events.is_empty() {
+            self.rest.stir(now());
+        }
         for event in events {
             match Source::of(event.token) {
                 Some(Source::Link) => self.handle_link(event.readable),
@@ -188,7 +187,10 @@ impl Shell {
         self.server.handle_deadlines(&self.reactor, now);
         self.server.serve_waiting(&self.reactor, now);
         self.turn();
-        Ok(!self.is_done(now))
+        let done = self.is_done(now);
+        // Last, so that little is touched again before the wait.
+        self.rest.handle_deadline(now);
+        Ok(!done)
     }
 
     fn next_deadline(&mut self) -> Option<Monotonic> {
@@ -196,7 +198,8 @@ impl Shell {
             Leaving::Retired(at) => Some(at),
             Leaving::No | Leaving::Orphaned => None,
         };
-        [self.table.next_deadline(), self.server.next_deadline(now()), retired].into_iter().flatten().min()
+        let own = [self.server.next_deadline(now()), retired, self.rest.next_deadline()];
+        self.table.next_deadline().into_iter().chain(own.into_iter().flatten()).min()
     }
 
     fn is_done(&self, now: Monotonic) -> bool {
