@@ -8,8 +8,8 @@
 //! | --- | --- | --- |
 //! | starting | required companions, then every worker's first readiness | all ready: running |
 //! | running | | |
-//! | operation (one at a time, [`operation`]) | see there | done or failed: running |
-//! | stopping ([`stop`]) | workers and other companions, required companions, the manager | exit |
+//! | operation (one at a time, see `operation`) | see there | done or failed: running |
+//! | stopping (see `stop`) | workers and other companions, required companions, the manager | exit |
 
 mod operation;
 mod pending;

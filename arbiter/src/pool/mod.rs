@@ -61,7 +61,7 @@ impl Worker {
 /// What the pool wants done.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PoolAction {
-    /// What a worker wants; the run tells which one ([`Pool::launch`], [`Pool::describe`]).
+    /// What a worker wants; the run tells which one ([`Pool::launch`]).
     Unit(Action),
     /// See whether this run's process waits on one of its listeners; if so it is ready.
     Look {
