@@ -159,19 +159,6 @@ pub fn fill_standard_streams() -> io::Result<()> {
     }
 }
 
-/// Puts a duplicate of `source` in the place of a standard stream (0, 1 or 2) of this process.
-///
-/// # Errors
-/// `stream` is none of the three.
-pub fn replace_standard_stream(source: impl AsFd, stream: RawFd) -> io::Result<()> {
-    if !(0..=2).contains(&stream) {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
-    }
-    // SAFETY: the standard streams are owned by no `OwnedFd`; replacing one is what the caller asks for.
-    check(unsafe { libc::dup2(source.as_fd().as_raw_fd(), stream) })?;
-    Ok(())
-}
-
 /// Takes the exclusive advisory lock of an open file without waiting. It lives as long as the open file
 /// description does: over an exec if the descriptor survives, in no child (close-on-exec).
 ///
@@ -181,24 +168,6 @@ pub fn try_lock(file: &File) -> io::Result<()> {
     // SAFETY: the descriptor is open for the duration of the call.
     check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })?;
     Ok(())
-}
-
-/// The numbers of all descriptors this process has open, in rising order. For tests and for the check after an
-/// exec; it reads `/proc`.
-///
-/// # Errors
-/// `/proc` is not mounted.
-pub fn open_numbers() -> io::Result<Vec<RawFd>> {
-    let listing = std::fs::read_dir("/proc/self/fd")?;
-    let mut numbers: Vec<RawFd> =
-        listing.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
-    // The listing's own descriptor is closed by now.
-    numbers.retain(|&number| {
-        // SAFETY: F_GETFD on any number is harmless.
-        unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
-    });
-    numbers.sort_unstable();
-    Ok(numbers)
 }
 
 /// Whether an open file description has O_NONBLOCK set.
@@ -233,7 +202,6 @@ mod tests {
         set_survives_exec(&copy, true).unwrap();
         assert!(!is_close_on_exec(copy.as_fd()).unwrap());
         assert!(is_close_on_exec(null.as_fd()).unwrap());
-        assert!(open_numbers().unwrap().contains(&copy.as_raw_fd()));
     }
 
     #[test]

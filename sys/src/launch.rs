@@ -6,9 +6,10 @@ use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
+use std::time::Duration;
 
+use proto::spec::ProcessSpec;
 use proto::spec::template::{self, Unset};
-use proto::spec::{ProcessSpec, Resource};
 
 use crate::spawn::{Command, Identity, Letter, Limit};
 
@@ -70,6 +71,8 @@ pub struct Launch<'a> {
     pub outputs: [Output<'a>; 2],
     /// Where it can tell that it is ready.
     pub notify_socket: Option<&'a Path>,
+    /// How far apart its signs of life may be (sd_watchdog_enabled(3)).
+    pub watchdog: Option<Duration>,
     /// The limit of open files to go back to.
     pub nofile: Option<(u64, u64)>,
     /// What the kernel sends it when its parent dies.
@@ -130,7 +133,7 @@ impl<'a> Launch<'a> {
                 .map(|word| c_string("the command", word.into_bytes()))
                 .collect::<Result<_, _>>()?,
             env,
-            listen_pid: !self.listeners.is_empty(),
+            own_pid: self.own_pid(),
             fds: self.descriptors(),
             files,
             cwd: (!cwd.is_empty()).then(|| c_string("cwd", cwd.into_bytes())).transpose()?,
@@ -149,6 +152,11 @@ impl<'a> Launch<'a> {
             letter: self.letter,
         };
         Ok((command, program))
+    }
+
+    fn own_pid(&self) -> Vec<&'static str> {
+        let listens = (!self.listeners.is_empty()).then_some("LISTEN_PID");
+        listens.into_iter().chain(self.watchdog.map(|_| "WATCHDOG_PID")).collect()
     }
 
     fn descriptors(&self) -> Vec<(BorrowedFd<'a>, RawFd)> {
@@ -201,11 +209,19 @@ impl<'a> Launch<'a> {
         if let Some(path) = self.notify_socket {
             set("NOTIFY_SOCKET", path.as_os_str());
         }
+        if let Some(period) = self.watchdog {
+            let period = OsString::from(period.as_micros().to_string());
+            environment.insert("WATCHDOG_USEC".as_ref(), period.into());
+        }
         if !self.listeners.is_empty() {
             let names: Vec<&str> = self.listeners.iter().map(|(name, _)| *name).collect();
             let count = OsString::from(names.len().to_string());
             environment.insert("LISTEN_FDS".as_ref(), count.into());
             environment.insert("LISTEN_FDNAMES".as_ref(), OsString::from(names.join(":")).into());
+        }
+        // The child's own numbers are added where it is made: no other may stand before them.
+        for name in self.own_pid() {
+            environment.remove(OsStr::new(name));
         }
         environment
     }
@@ -280,33 +296,11 @@ pub fn candidates(program: &str, path: Option<&OsStr>) -> Vec<Vec<u8>> {
 }
 
 fn limit(limit: &proto::spec::Limit) -> Limit {
-    Limit { resource: resource(limit.resource), soft: limit.soft, hard: limit.hard }
+    Limit { resource: crate::limits::number(limit.resource), soft: limit.soft, hard: limit.hard }
 }
 
 fn c_string(what: &str, bytes: Vec<u8>) -> Result<CString, LaunchError> {
     CString::new(bytes).map_err(|_| LaunchError::Nul(what.to_owned()))
-}
-
-/// The kernel's number of a resource.
-fn resource(resource: Resource) -> u32 {
-    match resource {
-        Resource::As => libc::RLIMIT_AS,
-        Resource::Core => libc::RLIMIT_CORE,
-        Resource::Cpu => libc::RLIMIT_CPU,
-        Resource::Data => libc::RLIMIT_DATA,
-        Resource::Fsize => libc::RLIMIT_FSIZE,
-        Resource::Locks => libc::RLIMIT_LOCKS,
-        Resource::Memlock => libc::RLIMIT_MEMLOCK,
-        Resource::Msgqueue => libc::RLIMIT_MSGQUEUE,
-        Resource::Nice => libc::RLIMIT_NICE,
-        Resource::Nofile => libc::RLIMIT_NOFILE,
-        Resource::Nproc => libc::RLIMIT_NPROC,
-        Resource::Rss => libc::RLIMIT_RSS,
-        Resource::Rtprio => libc::RLIMIT_RTPRIO,
-        Resource::Rttime => libc::RLIMIT_RTTIME,
-        Resource::Sigpending => libc::RLIMIT_SIGPENDING,
-        Resource::Stack => libc::RLIMIT_STACK,
-    }
 }
 
 #[cfg(test)]
@@ -330,6 +324,7 @@ mod tests {
             stdin: null,
             outputs: [Output::Open(null), Output::Open(null)],
             notify_socket: Some(Path::new("/run/n")),
+            watchdog: Some(Duration::from_millis(2500)),
             nofile: None,
             parent_death_signal: None,
             letter: None,
@@ -347,11 +342,13 @@ mod tests {
             ("PATH".into(), "/a:/b".into()),
             ("NOTIFY_SOCKET".into(), "/systemd".into()),
             ("LISTEN_PID".into(), "7".into()),
+            ("WATCHDOG_PID".into(), "7".into()),
             ("KEEP".into(), "1".into()),
             ("DROP".into(), "1".into()),
         ]);
         let mut spec = spec(&["serve", "--fd={http}", "{admin}", "{slot}", "{env.APP}", "{else}"]);
         spec.env = vec![("APP".into(), "first".into()), ("APP".into(), "last".into())];
+        spec.env.push(("LISTEN_PID".into(), "8".into()));
         spec.unset_env = vec!["DROP".into()];
         let (command, program) =
             launch(&spec, &inherited, std::os::fd::AsFd::as_fd(&null)).command().unwrap();
@@ -371,10 +368,11 @@ mod tests {
             "OVER=all",
             "PATH=/a:/b",
             concat!("SERVER_SOFTWARE=arbiter/", env!("CARGO_PKG_VERSION")),
+            "WATCHDOG_USEC=2500000",
         ];
         assert_eq!(words(&command.env), expected);
         assert_eq!(command.fds.iter().map(|(_, number)| *number).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
-        assert!(command.listen_pid);
+        assert_eq!(command.own_pid, ["LISTEN_PID", "WATCHDOG_PID"]);
         assert_eq!(program.name, "serve");
     }
 

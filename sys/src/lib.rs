@@ -24,6 +24,7 @@ pub mod clock;
 pub mod control;
 pub mod fd;
 pub mod launch;
+mod limits;
 pub mod listener;
 pub mod log;
 pub mod memfd;

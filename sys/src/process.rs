@@ -31,11 +31,6 @@ pub fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-#[must_use]
-pub fn effective_gid() -> u32 {
-    nix::unistd::getegid().as_raw()
-}
-
 /// Orphans below this process become its children. Kept over exec, not inherited by children.
 ///
 /// # Errors
@@ -64,12 +59,6 @@ pub fn setsid() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether this process has a controlling terminal.
-#[must_use]
-pub fn has_terminal() -> bool {
-    crate::fd::open(c"/dev/tty", libc::O_RDWR | libc::O_NONBLOCK, 0).is_ok()
-}
-
 /// Whether a descriptor is a terminal.
 #[must_use]
 pub fn is_terminal(fd: impl AsFd) -> bool {
@@ -89,12 +78,6 @@ pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Ends the process at once: no destructors, no exit handlers, no flushing.
-pub fn exit_now(code: i32) -> ! {
-    // SAFETY: _exit runs no code of this process.
-    unsafe { libc::_exit(code) }
-}
-
 /// Raises the soft limit of open files to the hard one. Answers the (soft, hard) limit as it was, which
 /// children get back: programs that use select(2) cannot live with a large one.
 ///
@@ -106,7 +89,7 @@ pub fn raise_nofile() -> io::Result<(u64, u64)> {
     Ok((soft, hard))
 }
 
-/// The (soft, hard) limit of a resource of this process.
+/// The (soft, hard) limit of a resource of this process, by its number of setrlimit(2).
 ///
 /// # Errors
 /// The resource is unknown to this kernel.
@@ -116,71 +99,6 @@ pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
     // SAFETY: pid 0 is the caller, nothing is set, and the old value is two u64.
     check_long(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, none, value.as_mut_ptr()) })?;
     Ok((value[0], value[1]))
-}
-
-/// The resources of setrlimit(2), in lower case without the prefix.
-#[allow(clippy::unnecessary_cast, reason = "the C type of a resource differs between C libraries")]
-const LIMITS: [(&str, u32); 16] = [
-    ("as", libc::RLIMIT_AS as u32),
-    ("core", libc::RLIMIT_CORE as u32),
-    ("cpu", libc::RLIMIT_CPU as u32),
-    ("data", libc::RLIMIT_DATA as u32),
-    ("fsize", libc::RLIMIT_FSIZE as u32),
-    ("locks", libc::RLIMIT_LOCKS as u32),
-    ("memlock", libc::RLIMIT_MEMLOCK as u32),
-    ("msgqueue", libc::RLIMIT_MSGQUEUE as u32),
-    ("nice", libc::RLIMIT_NICE as u32),
-    ("nofile", libc::RLIMIT_NOFILE as u32),
-    ("nproc", libc::RLIMIT_NPROC as u32),
-    ("rss", libc::RLIMIT_RSS as u32),
-    ("rtprio", libc::RLIMIT_RTPRIO as u32),
-    ("rttime", libc::RLIMIT_RTTIME as u32),
-    ("sigpending", libc::RLIMIT_SIGPENDING as u32),
-    ("stack", libc::RLIMIT_STACK as u32),
-];
-
-/// The number of a resource such as `nofile`.
-#[must_use]
-pub fn limit_by_name(name: &str) -> Option<u32> {
-    LIMITS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
-}
-
-/// The name of a resource's number.
-#[must_use]
-pub fn limit_name(resource: u32) -> Option<&'static str> {
-    LIMITS.iter().find(|(_, number)| *number == resource).map(|(name, _)| *name)
-}
-
-/// All names of resources, for suggestions.
-pub fn limit_names() -> impl Iterator<Item = &'static str> {
-    LIMITS.iter().map(|(name, _)| *name)
-}
-
-/// `SIGTERM` for 15; real-time signals as `SIGRTMIN+3`.
-#[must_use]
-pub fn signal_name(signal: i32) -> String {
-    if let Ok(known) = nix::sys::signal::Signal::try_from(signal) {
-        return known.as_str().to_owned();
-    }
-    match signal - libc::SIGRTMIN() {
-        0 => "SIGRTMIN".to_owned(),
-        offset @ 1..=30 => format!("SIGRTMIN+{offset}"),
-        _ => format!("signal {signal}"),
-    }
-}
-
-/// The number of `TERM`, `SIGTERM`, `15`, `RTMIN+3`; upper case only.
-#[must_use]
-pub fn signal_by_name(name: &str) -> Option<i32> {
-    if let Ok(number) = name.parse::<i32>() {
-        return (1..=64).contains(&number).then_some(number);
-    }
-    let short = name.strip_prefix("SIG").unwrap_or(name);
-    if let Some(rest) = short.strip_prefix("RTMIN") {
-        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse().ok()? };
-        return (0..=30).contains(&offset).then(|| libc::SIGRTMIN() + offset);
-    }
-    format!("SIG{short}").parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
 }
 
 /// How many of the kernel's clock ticks make a second.
@@ -244,35 +162,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_have_the_names_users_write() {
-        assert_eq!(signal_name(libc::SIGTERM), "SIGTERM");
-        assert_eq!(signal_name(libc::SIGRTMIN() + 3), "SIGRTMIN+3");
-        for name in ["TERM", "SIGTERM", "15"] {
-            assert_eq!(signal_by_name(name), Some(15), "{name}");
-        }
-        assert_eq!(signal_by_name("RTMIN+3"), Some(libc::SIGRTMIN() + 3));
-        for name in ["", "term", "0", "65", "SIGSIGTERM", "RTMIN+31", "RTMIN3", "FOO"] {
-            assert_eq!(signal_by_name(name), None, "{name}");
-        }
-        for signal in (1..=31).chain(libc::SIGRTMIN()..=64) {
-            assert_eq!(signal_by_name(&signal_name(signal)), Some(signal));
-        }
-    }
-
-    #[test]
-    fn every_limit_has_a_name_and_a_value() {
-        for name in limit_names() {
-            let number = limit_by_name(name).unwrap();
-            assert_eq!(limit_name(number), Some(name));
-            let (soft, hard) = limit(number).unwrap();
-            assert!(soft <= hard, "{name}");
-        }
-        assert_eq!(limit_by_name("NOFILE"), None);
-    }
-
-    #[test]
     fn raising_the_descriptor_limit_answers_the_one_before() {
-        let nofile = limit_by_name("nofile").unwrap();
+        let nofile = crate::limits::number(proto::spec::Resource::Nofile);
         let before = limit(nofile).unwrap();
         assert_eq!(raise_nofile().unwrap(), before);
         assert_eq!(limit(nofile).unwrap(), (before.1, before.1));

@@ -203,21 +203,9 @@ static LOOKED_AT: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// The signal cannot be ignored (KILL, STOP) or is unknown.
 pub fn ignore(signal: i32) -> io::Result<()> {
-    dispose(signal, SigHandler::SigIgn)
-}
-
-/// Gives a signal its default action back.
-///
-/// # Errors
-/// The signal has no action that could be set (KILL, STOP) or is unknown.
-pub fn reset(signal: i32) -> io::Result<()> {
-    dispose(signal, SigHandler::SigDfl)
-}
-
-fn dispose(signal: i32, handler: SigHandler) -> io::Result<()> {
     let signal = Signal::try_from(signal)?;
-    // SAFETY: neither SIG_IGN nor SIG_DFL runs code of ours.
-    unsafe { nix::sys::signal::signal(signal, handler) }?;
+    // SAFETY: SIG_IGN runs no code of ours.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }?;
     LOOKED_AT.store(false, Ordering::Release);
     Ok(())
 }

@@ -53,14 +53,6 @@ pub fn group_by_name(name: &str) -> io::Result<Option<u32>> {
     Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
 }
 
-/// The name of a group. `None`: the number has no name.
-///
-/// # Errors
-/// The name service failed.
-pub fn group_by_id(gid: u32) -> io::Result<Option<String>> {
-    Ok(Group::from_gid(Gid::from_raw(gid))?.map(|group| group.name))
-}
-
 /// Every group a user is a member of, the one given included, sorted.
 ///
 /// # Errors
@@ -83,7 +75,6 @@ mod tests {
         let root = user_by_name("root").unwrap().unwrap();
         assert_eq!(root.uid, 0);
         assert_eq!(user_by_id(0).unwrap().unwrap(), root);
-        assert_eq!(group_by_id(root.gid).unwrap().as_deref(), Some("root"));
         assert_eq!(group_by_name("root").unwrap(), Some(0));
         assert!(groups_of("root", 4711).unwrap().contains(&4711));
     }

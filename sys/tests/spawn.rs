@@ -114,16 +114,16 @@ fn the_parents_mask_is_as_before() {
 }
 
 #[test]
-fn listen_pid_is_the_plain_number_of_the_process_itself() {
-    let said = output_of("echo $LISTEN_PID $$ $OTHER", |command| {
-        command.listen_pid = true;
+fn a_process_is_told_its_own_plain_number_in_every_variable_that_wants_it() {
+    let said = output_of("echo $LISTEN_PID $WATCHDOG_PID $$ $OTHER", |command| {
+        command.own_pid = vec!["LISTEN_PID", "WATCHDOG_PID"];
         command.env = vec![text("OTHER=value")];
     });
     let words: Vec<&str> = said.split_whitespace().collect();
-    assert_eq!(words.len(), 3, "{said}");
-    assert_eq!(words[0], words[1]);
+    assert_eq!(words.len(), 4, "{said}");
+    assert_eq!(words[..2], [words[2]; 2]);
     assert!(!words[0].starts_with('0'));
-    assert_eq!(words[2], "value");
+    assert_eq!(words[3], "value");
     assert_eq!(output_of("echo ${LISTEN_PID-unset}", |_| {}), "unset\n");
 }
 
@@ -185,7 +185,7 @@ fn the_directory_the_program_and_the_limit_that_fail_are_told_exactly() {
     check(Stage::Execute, libc::EACCES, &|command| command.candidates = vec![text("/etc")]);
     check(Stage::Directory, libc::ENOENT, &|command| command.cwd = Some(text("/nowhere")));
     check(Stage::Directory, libc::ENOTDIR, &|command| command.cwd = Some(text("/etc/passwd")));
-    let nofile = sys::process::limit_by_name("nofile").unwrap();
+    let nofile = libc::RLIMIT_NOFILE;
     check(Stage::Limit(nofile), libc::EINVAL, &|command| {
         command.limits = vec![Limit { resource: nofile, soft: 20, hard: 10 }];
     });

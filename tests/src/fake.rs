@@ -88,6 +88,50 @@ impl Readiness {
     }
 }
 
+/// The heartbeat of a fake, four times as often as `WATCHDOG_USEC` asks for where that is set for it: with
+/// `--beat-until FILE`, until that is there. With `--trigger-when FILE` it says once that it has failed.
+#[derive(Debug)]
+pub struct Heartbeat {
+    next: Option<Instant>,
+    interval: Duration,
+    until: Option<PathBuf>,
+    trigger: Option<PathBuf>,
+}
+
+impl Heartbeat {
+    /// As the flags say, from now on.
+    #[must_use]
+    pub fn new(flags: &Flags) -> Self {
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        let is_own = number("WATCHDOG_PID") == Some(std::process::id().into());
+        let until = flags.value("--beat-until").map(PathBuf::from);
+        let period = number("WATCHDOG_USEC").filter(|_| is_own && until.is_some());
+        let interval = Duration::from_micros(period.unwrap_or_default() / 4);
+        let next = period.map(|_| Instant::now());
+        Self { next, interval, until, trigger: flags.value("--trigger-when").map(PathBuf::from) }
+    }
+
+    /// Says what is due.
+    pub fn poll(&mut self) {
+        if self.until.as_deref().is_some_and(Path::exists) {
+            self.next = None;
+        }
+        if self.next.is_some_and(|at| at <= Instant::now()) {
+            self.next = Some(Instant::now() + self.interval);
+            notify("WATCHDOG=1");
+        }
+        if self.trigger.take_if(|file| Path::exists(file)).is_some() {
+            notify("WATCHDOG=trigger");
+        }
+    }
+
+    /// When to poll again.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.next.into_iter().chain(self.trigger.as_ref().map(|_| Instant::now() + LOOK)).min()
+    }
+}
+
 /// Ends this process with the exit code that the file holds, if it is there: a program whose code on disk is
 /// broken.
 pub fn exit_if_told_by(file: Option<&str>) {

@@ -157,14 +157,15 @@ fn what_arbiter_was_given_by_its_own_supervisor_does_not_reach_a_child() {
     let site = Site::new("");
     let mut command = site.command("arbiter");
     command.args(["-b", "127.0.0.1:0", "--", &site.expand("@worker@")]);
-    command.env("WATCHDOG_USEC", "30000000").env("WATCHDOG_PID", "1").env("LISTEN_FDNAMES", "old");
+    command.env("WATCHDOG_USEC", "7000000").env("WATCHDOG_PID", "1").env("LISTEN_FDNAMES", "old");
     command.env("NOTIFY_SOCKET", site.path("outer.sock"));
     let arbiter = site.launch_command(command);
     let address = arbiter.wait_until_running().address("http");
     let environment = environment(&address);
     assert_eq!(environment["LISTEN_FDNAMES"], "http");
     assert_ne!(environment["NOTIFY_SOCKET"], site.path("outer.sock").to_string_lossy());
-    assert!(!environment.contains_key("WATCHDOG_USEC"));
+    assert_eq!(environment["WATCHDOG_USEC"], "30000000", "its own, from arbiter");
+    assert_ne!(environment["WATCHDOG_PID"], "1");
 }
 
 #[test]

@@ -2,14 +2,10 @@
 //!
 //! The lists are meant to shrink: whoever builds a behaviour removes its line here, and nothing else.
 
-use proto::spec::{CompanionSpec, Heartbeat, LogSpec, MasterSpec, Output, Ready, Stdin, WorkersSpec};
-use std::time::Duration;
+use proto::spec::{CompanionSpec, LogSpec, MasterSpec, Output, Ready, Stdin, WorkersSpec};
 
 /// A key, and whether a specification asks for more than its default.
 type Later<T> = (&'static str, fn(&T) -> bool);
-
-/// A worker's timeout where nothing is said.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 const MASTER: &[Later<MasterSpec>] = &[
     ("pre_stop_delay", |master| !master.pre_stop_delay.is_zero()),
@@ -22,8 +18,6 @@ const WORKERS: &[Later<WorkersSpec>] = &[
     ("max_lifetime", |workers| !workers.recycle.max_lifetime.is_zero()),
     ("max_lifetime_jitter", |workers| !workers.recycle.max_lifetime_jitter.is_zero()),
     ("memory_max", |workers| workers.recycle.memory_max > 0),
-    ("timeout", |workers| workers.timeout != DEFAULT_TIMEOUT && !workers.timeout.is_zero()),
-    ("heartbeat", |workers| workers.heartbeat == Heartbeat::Required),
     ("reopen_signal", |workers| workers.reopen_signal.is_some()),
     ("reload_batch", |workers| workers.reload_batch > 0),
     ("ready", |workers| matches!(workers.ready, Ready::Probe { .. })),

@@ -240,6 +240,22 @@ impl Master {
         self.pool.describe_status(run, text);
     }
 
+    /// A worker gave a sign of life.
+    pub fn worker_beats(&mut self, now: Monotonic, run: RunId) {
+        self.pool.beat(now, run);
+    }
+
+    /// A worker says that it has failed.
+    pub fn worker_gives_up(&mut self, now: Monotonic, run: RunId) {
+        self.pool.give_up(now, &mut self.ids, run);
+        self.settle(now);
+    }
+
+    /// arbiter itself was away: nobody's silence counts from before.
+    pub fn was_away(&mut self, now: Monotonic) {
+        self.pool.forgive(now);
+    }
+
     /// Takes in what happened outside.
     pub fn handle(&mut self, now: Monotonic, event: Event) {
         match event {
@@ -314,6 +330,7 @@ impl Master {
         match report {
             Report::RolledOut { replaced } => self.rolled_out(now, replaced),
             Report::RolloutFailed { reason } => self.fail_operation(now, &reason),
+            Report::Aborted { reason } => self.log(Line::Warn(reason)),
             Report::BootFailed { code, reason } => {
                 let halts = self.spec.on_boot_failure == OnBootFailure::Halt;
                 // A reload under way may be just what mends it; if not, the next attempt ends arbiter.

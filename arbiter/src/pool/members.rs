@@ -1,6 +1,6 @@
 //! How many there are: starting, scaling, stopping.
 
-use super::{Pool, Role, Settings, Worker};
+use super::{Heartbeat, Pool, Role, Settings, Worker};
 use proto::link::Pace;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,9 @@ impl Pool {
         settings: Arc<Settings>,
     ) {
         let unit = Unit::new();
-        let worker = Worker { slot, generation, role, settings, unit, status_text: None, look_at: None };
+        let heartbeat = Heartbeat::default();
+        let worker =
+            Worker { slot, generation, role, settings, unit, status_text: None, heartbeat, look_at: None };
         self.workers.push(worker);
         let index = self.workers.len() - 1;
         self.drive(now, ids, index, false, Unit::start);

@@ -12,12 +12,15 @@
 //! | leaving | asked to stop | it is forgotten |
 
 mod deaths;
+mod heartbeat;
 mod members;
 mod rollout;
 mod settings;
 mod view;
 
 use deaths::Deaths;
+use heartbeat::Heartbeat;
+pub use heartbeat::{is_shown_too_old, period as heartbeat_period};
 use proto::link::Pace;
 use proto::spec::WorkersSpec;
 use rollout::Rollout;
@@ -47,6 +50,7 @@ struct Worker {
     settings: Arc<Settings>,
     unit: Unit,
     status_text: Option<String>,
+    heartbeat: Heartbeat,
     /// When to look again whether it waits on a listener.
     look_at: Option<Monotonic>,
 }
@@ -85,6 +89,11 @@ pub enum Report {
     /// A rollout was undone.
     RolloutFailed {
         /// Why, as a sentence.
+        reason: String,
+    },
+    /// A worker that hangs is being aborted.
+    Aborted {
+        /// Which and why, as a sentence.
         reason: String,
     },
     /// A worker of the first generation ended with a code that halts arbiter, before any was ready.
@@ -219,7 +228,7 @@ impl Pool {
     pub fn next_deadline(&self) -> Option<Monotonic> {
         self.workers
             .iter()
-            .flat_map(|worker| [worker.unit.next_deadline(), worker.next_look()])
+            .flat_map(|worker| [worker.unit.next_deadline(), worker.next_look(), worker.silent_at()])
             .flatten()
             .min()
     }
@@ -229,6 +238,7 @@ impl Pool {
         for index in 0..self.workers.len() {
             self.look(now, index);
             self.drive(now, ids, index, false, |unit, turn, policy| unit.handle_deadline(turn, policy));
+            self.abort_if_silent(now, ids, index);
         }
         self.settle(now, ids);
     }
@@ -257,6 +267,7 @@ impl Pool {
         act(&mut worker.unit, &mut turn, policy);
         if worker.unit.run().map(|run| run.id) != was {
             worker.status_text = None;
+            worker.heartbeat = Heartbeat::of_new_run(&worker.settings.spec, now);
             worker.look_at = worker.settings.watch_listeners.then_some(now);
         }
         if !matches!(worker.unit.phase(), Phase::Starting { .. }) {

@@ -159,6 +159,7 @@ fn sentence(unit: &Unit, now: Monotonic) -> String {
         (Phase::Stopping { cause: Cause::Unready, .. }, _, _) => {
             "was not ready within its start_timeout".into()
         }
+        (Phase::Stopping { cause: Cause::Unhealthy, .. }, _, _) => "does not answer any more".into(),
         // It left others of its group behind.
         (_, Some(exit), _) => exit.status.to_string(),
         (_, None, Some(ending)) => ending.sentence(),

@@ -1,6 +1,6 @@
 //! The pool as `status` shows it, and as requests address it.
 
-use super::{Pool, Role};
+use super::{Pool, Role, Worker};
 use proto::control::{Clocks, ProcessStatus, TargetResult, WorkerStatus, WorkersStatus};
 use supervise::{RunId, State};
 
@@ -17,6 +17,13 @@ pub struct Member {
     pub ready: bool,
     /// Its run, while there is one.
     pub run: Option<RunId>,
+}
+
+impl Worker {
+    /// As log lines name it.
+    pub(super) fn name(&self) -> String {
+        format!("worker {} (generation {})", self.slot, self.generation)
+    }
 }
 
 impl Pool {
@@ -41,7 +48,8 @@ impl Pool {
                 let text = worker.status_text.clone();
                 let mut process = ProcessStatus::of(&worker.unit, worker.slot, text, clocks);
                 process.reason = worker.unit.lasting_reason();
-                WorkerStatus { generation: worker.generation, heartbeat_age: None, process }
+                let heartbeat_age = worker.heartbeat.age(clocks.now);
+                WorkerStatus { generation: worker.generation, heartbeat_age, process }
             })
             .collect();
         processes.sort_by_key(|worker| (worker.process.slot, worker.generation));
@@ -61,8 +69,7 @@ impl Pool {
     /// A run's worker as log lines name it.
     #[must_use]
     pub fn name_of(&self, run: RunId) -> Option<String> {
-        let worker = &self.workers[self.find(run)?];
-        Some(format!("worker {} (generation {})", worker.slot, worker.generation))
+        Some(self.workers[self.find(run)?].name())
     }
 
     /// How a run ended before the current one, for the log.

@@ -4,7 +4,7 @@
 //! until then its number is reserved, so that nobody else's group can be hit.
 
 use super::{Launching, Role, Shell, Source, Zombie};
-use supervise::unit::Phase;
+use supervise::unit::{Cause, Phase};
 use supervise::{Exit, Input, Monotonic, RunId};
 use sys::launch::Program;
 use sys::reactor::Interest;
@@ -93,6 +93,9 @@ impl Shell {
             let pid = self.children.pid(run).unwrap_or_default();
             let (phase, expected) = match unit.phase() {
                 Phase::Starting { .. } => ("while starting", false),
+                Phase::Stopping { cause: Cause::Unready | Cause::Unhealthy, .. } => {
+                    ("while being aborted", true)
+                }
                 Phase::Stopping { .. } => ("while stopping", true),
                 _ => ("while serving", false),
             };

@@ -3,6 +3,7 @@
 use super::{Shell, Source, clocks};
 use crate::ledger::Birth;
 use crate::master::Event;
+use crate::pool::is_shown_too_old;
 use proto::link::{MasterStatus, ToArbiter, ToManager, Transaction};
 use std::os::fd::{AsFd, OwnedFd};
 use supervise::{Monotonic, RunId};
@@ -175,7 +176,11 @@ impl Shell {
             return;
         }
         let status = self.status();
-        if self.companions.told.as_ref().is_some_and(|told| told.is_same_but_older(&status)) {
+        let is_known = self.companions.told.as_ref().is_some_and(|told| {
+            let passed = status.taken.since(told.taken);
+            told.is_same_but_older(&status) && !is_shown_too_old(&told.workers, &status.workers, passed)
+        });
+        if is_known {
             return;
         }
         self.queue(&ToManager::Status(Box::new(status.clone())), Vec::new());

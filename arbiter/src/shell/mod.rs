@@ -44,6 +44,7 @@ use proto::spec::MasterSpec;
 use source::Source;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 use supervise::{Monotonic, RunId};
 use sys::children::Children;
 use sys::launch::Program;
@@ -138,6 +139,10 @@ const SIGTTIN: i32 = 21;
 const SIGTTOU: i32 = 22;
 const SIGWINCH: i32 = 28;
 
+/// A turn that comes so much later than it should: arbiter was stopped, its machine paused, or both are
+/// too busy to judge anybody's silence.
+const LATE: Duration = Duration::from_secs(1);
+
 impl Shell {
     /// An arbiter that has everything open and runs nothing yet.
     ///
@@ -194,11 +199,16 @@ impl Shell {
         self.master.start(now());
         self.settle(now());
         loop {
-            let timeout = self.next_deadline().map(|deadline| deadline.since(now()));
+            let deadline = self.next_deadline();
+            let timeout = deadline.map(|deadline| deadline.since(now()));
             self.reactor.wait(timeout).context("cannot wait for events")?;
             let now = now();
+            if deadline.is_some_and(|deadline| now.since(deadline) > LATE) {
+                self.master.was_away(now);
+            }
             let events: Vec<_> = self.reactor.events().collect();
-            if !events.is_empty() {
+            // Messages of the workers, beats most of them, are no work worth resting from.
+            if events.iter().any(|event| !matches!(Source::from(event.token), Source::Notify(_))) {
                 self.rest.stir(now);
             }
             for event in events {

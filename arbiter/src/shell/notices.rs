@@ -46,6 +46,8 @@ impl Shell {
         for line in text.lines() {
             match line.split_once('=') {
                 Some(("READY", "1")) => self.master.handle_worker(now, run, Input::Ready),
+                Some(("WATCHDOG", "1")) => self.master.worker_beats(now, run),
+                Some(("WATCHDOG", "trigger")) => self.master.worker_gives_up(now, run),
                 Some(("STATUS", status)) => self.master.describe_worker(run, status.to_owned()),
                 _ => {}
             }

@@ -88,6 +88,7 @@ impl Shell {
             stdin: self.null.as_fd(),
             outputs: [Output::Open(stdout.as_fd()), Output::Open(stderr.as_fd())],
             notify_socket: Some(notify.path()),
+            watchdog: crate::pool::heartbeat_period(spec),
             nofile: Some(self.nofile),
             parent_death_signal: Some(SIGKILL),
             letter: None,

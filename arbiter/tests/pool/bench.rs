@@ -2,6 +2,7 @@
 
 use crate::samples;
 use arbiter::pool::{Pool, PoolAction, Report, Role};
+use proto::control::{Clocks, WorkersStatus};
 use proto::link::Pace;
 use proto::spec::WorkersSpec;
 use std::collections::HashMap;
@@ -96,6 +97,27 @@ impl Bench {
 
     pub(crate) fn ready(&mut self, slot: u32, generation: u64) {
         self.handle(self.run(slot, generation), Input::Ready);
+    }
+
+    pub(crate) fn beat(&mut self, slot: u32, generation: u64) {
+        self.pool.beat(self.now, self.run(slot, generation));
+    }
+
+    pub(crate) fn give_up(&mut self, slot: u32, generation: u64) {
+        let run = self.run(slot, generation);
+        self.pool.give_up(self.now, &mut self.ids, run);
+        self.drain();
+    }
+
+    /// arbiter is away for a while, and then does what is due.
+    pub(crate) fn be_away(&mut self, seconds: f64) {
+        self.now = self.now + Duration::from_secs_f64(seconds);
+        self.pool.forgive(self.now);
+        self.pass(0.0);
+    }
+
+    pub(crate) fn status(&self) -> WorkersStatus {
+        self.pool.status(Clocks { now: self.now, wall: Duration::ZERO }, None)
     }
 
     pub(crate) fn exit(&mut self, slot: u32, generation: u64, code: i32) {

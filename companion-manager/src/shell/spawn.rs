@@ -80,6 +80,7 @@ impl Shell {
             stdin: self.null.as_fd(),
             outputs: [out, err],
             notify_socket: Some(&path),
+            watchdog: None,
             nofile: self.boot.nofile,
             // Companions outlive the manager.
             parent_death_signal: None,

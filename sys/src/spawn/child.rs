@@ -7,7 +7,7 @@ use std::ptr;
 
 use libc::{c_int, c_long};
 
-use super::plan::{Announcement, Plan};
+use super::plan::{Announcement, PID_ROOM, Plan};
 use super::stage::{SpawnFailure, Stage};
 
 type Step = Result<(), SpawnFailure>;
@@ -59,7 +59,7 @@ fn prepare(plan: &mut Plan<'_>) -> Step {
         done(Stage::NoNewPrivileges, c_long::from(result))?;
     }
     die_with_parent(plan)?;
-    write_listen_pid(plan);
+    write_own_pid(plan);
     empty_mask()
 }
 
@@ -274,8 +274,7 @@ fn die_with_parent(plan: &Plan<'_>) -> Step {
 }
 
 /// Left-justified and ended by a NUL: zero-padded digits would be read as octal and refused.
-fn write_listen_pid(plan: &mut Plan<'_>) {
-    let Some(slot) = &mut plan.listen_pid else { return };
+fn write_own_pid(plan: &mut Plan<'_>) {
     // SAFETY: no arguments.
     let mut rest = unsafe { libc::getpid() }.unsigned_abs();
     let mut digits = [0u8; 10];
@@ -288,9 +287,11 @@ fn write_listen_pid(plan: &mut Plan<'_>) {
             break;
         }
     }
-    let prefix = b"LISTEN_PID=".len();
-    for (place, digit) in slot.iter_mut().skip(prefix).zip(digits.iter().take(count).rev()) {
-        *place = *digit;
+    for slot in &mut plan.own_pid {
+        let room = slot.iter_mut().rev().take(PID_ROOM).rev();
+        for (place, digit) in room.zip(digits.iter().take(count).rev()) {
+            *place = *digit;
+        }
     }
 }
 

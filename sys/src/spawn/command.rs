@@ -15,7 +15,7 @@ pub struct Identity {
     pub groups: Vec<u32>,
 }
 
-/// One resource limit. `resource` is a number of setrlimit(2): see [`crate::process::limit_by_name`].
+/// One resource limit. `resource` is the number of a RLIMIT_ constant of setrlimit(2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
     pub resource: u32,
@@ -54,8 +54,9 @@ pub struct Command<'fd> {
     pub argv: Vec<CString>,
     /// The whole environment, `KEY=VALUE` each.
     pub env: Vec<CString>,
-    /// Adds `LISTEN_PID=` and the process's own number, in plain decimal as sd_listen_fds(3) wants it.
-    pub listen_pid: bool,
+    /// Names of variables that are added with the process's own number, in plain decimal as sd_listen_fds(3) and
+    /// sd_watchdog_enabled(3) want it.
+    pub own_pid: Vec<&'static str>,
     /// Every descriptor the process has: (source here, number there). Any permutation is fine, and a source may
     /// appear twice. Standard streams are not special: name all three, or the process starts without.
     pub fds: Vec<(BorrowedFd<'fd>, RawFd)>,

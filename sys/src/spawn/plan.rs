@@ -10,8 +10,8 @@ use libc::c_char;
 use super::command::{Command, Identity, Letter, Limit};
 use crate::ancillary::Envelope;
 
-/// `LISTEN_PID=` and room for ten digits and the NUL.
-pub(super) const LISTEN_PID: &[u8; 22] = b"LISTEN_PID=\0\0\0\0\0\0\0\0\0\0\0";
+/// Room for the ten digits of any process's number and the NUL.
+pub(super) const PID_ROOM: usize = 11;
 
 /// One descriptor on its way: where it is (first in the parent, then out of the way), and where it belongs.
 pub(super) struct Move {
@@ -38,7 +38,8 @@ pub(super) struct Plan<'a> {
     pub(super) candidates: &'a [CString],
     pub(super) argv: Vec<*const c_char>,
     pub(super) envp: Vec<*const c_char>,
-    pub(super) listen_pid: Option<Vec<u8>>,
+    /// `NAME=` and [`PID_ROOM`] each, for the child to write its number into.
+    pub(super) own_pid: Vec<Vec<u8>>,
     pub(super) moves: Vec<Move>,
     /// The first number above every target: what is moved out of the way goes here or higher.
     pub(super) base: RawFd,
@@ -63,12 +64,10 @@ impl<'a> Plan<'a> {
         let targets =
             moves.iter().map(|entry| entry.target).chain(command.files.iter().map(|(_, target)| *target));
         let base = targets.map(|target| target + 1).max().unwrap_or(0).max(3);
-        let mut listen_pid = command.listen_pid.then(|| LISTEN_PID.to_vec());
+        let mut own_pid: Vec<Vec<u8>> = command.own_pid.iter().map(|name| slot(name)).collect();
         let mut envp: Vec<*const c_char> = command.env.iter().map(|entry| entry.as_ptr()).collect();
-        if let Some(slot) = &mut listen_pid {
-            // The child writes its number into this buffer, whose heap place does not move with the plan.
-            envp.push(slot.as_mut_ptr().cast_const().cast());
-        }
+        // The child writes its number into these buffers, whose heap places do not move with the plan.
+        envp.extend(own_pid.iter_mut().map(|slot| slot.as_mut_ptr().cast_const().cast::<c_char>()));
         envp.push(ptr::null());
         let mut argv: Vec<*const c_char> = command.argv.iter().map(|entry| entry.as_ptr()).collect();
         argv.push(ptr::null());
@@ -81,7 +80,7 @@ impl<'a> Plan<'a> {
             candidates: &command.candidates,
             argv,
             envp,
-            listen_pid,
+            own_pid,
             moves,
             base,
             files: &command.files,
@@ -96,6 +95,10 @@ impl<'a> Plan<'a> {
             announcement: command.letter.as_ref().map(announcement).transpose()?,
         })
     }
+}
+
+fn slot(name: &str) -> Vec<u8> {
+    [name.as_bytes(), b"=", &[0; PID_ROOM]].concat()
 }
 
 #[allow(clippy::unnecessary_cast, reason = "the C type of a resource differs between C libraries")]

@@ -96,7 +96,7 @@ impl SpawnFailure {
             Stage::Umask => format!("cannot start {program}: cannot set umask: {reason}"),
             Stage::Nice => format!("cannot start {program}: cannot set nice: {reason}"),
             Stage::OomScore => format!("cannot start {program}: cannot set oom_score_adj: {reason}"),
-            Stage::Limit(resource) => match crate::process::limit_name(resource) {
+            Stage::Limit(resource) => match crate::limits::name(resource) {
                 Some(name) => format!("cannot start {program}: cannot set the limit {name}: {reason}"),
                 None => format!("cannot start {program}: cannot set limit number {resource}: {reason}"),
             },

@@ -5,6 +5,8 @@
 //! | `--fd N` | serves this descriptor instead of the `LISTEN_FDS` from 3 on |
 //! | `--no-listener` | serves none |
 //! | `--ready-after SECONDS`, `--ready-when FILE` | says READY=1 then, and serves from then on |
+//! | `--beat-until FILE` | says WATCHDOG=1, more often than it has to, until the file is there |
+//! | `--trigger-when FILE` | says WATCHDOG=trigger then |
 //! | `--boot-after SECONDS` | does not accept before, without saying anything |
 //! | `--exit-if FILE` | ends at once with the code that the file holds, if it is there |
 //! | `--exit-after SECONDS` | ends by itself with code 0 |
@@ -25,7 +27,7 @@ use sys::reactor::{Interest, Reactor, Token};
 use sys::signals::Signals;
 use tests::What;
 use tests::announce::announce;
-use tests::fake::{Flags, Readiness, exit_if_told_by};
+use tests::fake::{Flags, Heartbeat, Readiness, exit_if_told_by};
 
 const SIGTERM: i32 = 15;
 const SIGNALS: Token = Token(u64::MAX);
@@ -98,6 +100,7 @@ fn serve(flags: &Flags, mut signals: Signals) {
     let end = begun + flags.seconds("--exit-after").unwrap_or(FOREVER);
     let mut open = Some(begun + flags.seconds("--boot-after").unwrap_or(Duration::ZERO));
     let mut readiness = Readiness::new(flags);
+    let mut heartbeat = Heartbeat::new(flags);
     let under_way = Arc::new(AtomicUsize::new(0));
     let mut asked = false;
     while !asked {
@@ -106,12 +109,13 @@ fn serve(flags: &Flags, mut signals: Signals) {
             break;
         }
         readiness.poll();
+        heartbeat.poll();
         if !readiness.is_pending() && open.take_if(|at| *at <= now).is_some() {
             for (token, listener) in (0..).zip(&listeners) {
                 reactor.register(listener, Token(token), Interest::READ).expect("a socket can be waited for");
             }
         }
-        let next = [readiness.next(), open.filter(|_| !readiness.is_pending())];
+        let next = [readiness.next(), heartbeat.next(), open.filter(|_| !readiness.is_pending())];
         let next = next.into_iter().flatten().fold(end, Instant::min);
         reactor.wait(Some(next.saturating_duration_since(now))).expect("waiting works");
         accept_all(&listeners, open.is_none(), &under_way);
