@@ -20,7 +20,7 @@ impl Master {
             Verb::Reload(ReloadScope::DryRun) => Kind::DryRun,
             Verb::RestartWorkers => Kind::RestartWorkers,
             Verb::RestartWorker { slot } => Kind::RestartWorker(slot),
-            other => return self.answer_at_once(now, relay, other),
+            other => return self.answer_at_once(now, relay, wait, other),
         };
         if self.is_stopping() {
             return self.refuse(relay, "arbiter is stopping");
@@ -31,10 +31,14 @@ impl Master {
         }
     }
 
-    fn answer_at_once(&mut self, now: Monotonic, relay: u64, verb: Verb) {
+    fn answer_at_once(&mut self, now: Monotonic, relay: u64, wait: bool, verb: Verb) {
         let answer = match verb {
             Verb::Shutdown { force } => {
                 self.begin_stop(now, if force { Pace::Force } else { Pace::Graceful }, 0);
+                // Who waits for the end is told by the end itself: the socket closes when it has come.
+                if wait {
+                    return;
+                }
                 Ok(Answer::Done)
             }
             Verb::Scale { target: ScaleTarget::Workers, change } => self
