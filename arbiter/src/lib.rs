@@ -8,7 +8,7 @@
 //! | [`pool`] | the workers as a pure machine |
 //! | [`ledger`] | what must not be lost with the manager |
 //! | [`shell`] | the loop, and everything that acts |
-//! | [`listeners`] | the sockets, over reloads |
+//! | [`listeners`] | the sockets, arbiter's own and passed ones, over reloads |
 //! | [`runtime`] | the files of a running arbiter: notify sockets, the control socket, the pidfile |
 
 pub mod config;

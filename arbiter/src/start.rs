@@ -1,6 +1,6 @@
 //! From the command line to a running loop.
 
-use crate::listeners::Listeners;
+use crate::listeners::{Listeners, Passed};
 use crate::resolver::{self, Origin};
 use crate::runtime::{self, NotifyDirectory, Pidfile};
 use crate::shell::{Held, Shell};
@@ -29,6 +29,8 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
+    // Before anything else is open: they are known by their numbers alone.
+    let passed = Passed::take_all()?;
     sys::fd::fill_standard_streams().context("cannot open /dev/null")?;
     let origin = Origin::of_this_process(arguments)?;
     match origin.resolve(None)?.wait()? {
@@ -37,21 +39,30 @@ fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
             print(std::io::stderr(), &stderr);
             Ok(code)
         }
-        Resolution::Run { master, companions } => {
+        Resolution::Run { mut master, companions } => {
             start_log(&master)?;
-            let held = hold(&master, companions, &origin)?;
+            let held = hold(&mut master, companions, passed, &origin)?;
             Shell::new(*master, origin, held)?.run()
         }
     }
 }
 
-/// Opens everything that is there for arbiter's whole life.
-fn hold(master: &MasterSpec, companions: Vec<u8>, origin: &Origin) -> anyhow::Result<Held> {
+/// Opens everything that is there for arbiter's whole life. The specification gets a listener for each passed
+/// socket that it has none for.
+fn hold(
+    master: &mut MasterSpec,
+    companions: Vec<u8>,
+    passed: Vec<Passed>,
+    origin: &Origin,
+) -> anyhow::Result<Held> {
     sys::process::become_subreaper().context("cannot become the reaper of what children leave behind")?;
     let nofile = sys::process::raise_nofile().context("cannot raise the limit of open files")?;
     let pidfile = master.pidfile.as_deref().map(Pidfile::create).transpose()?;
     let control = runtime::open_control(&master.control)?;
-    let listeners = Listeners::open(&master.listeners).map_err(anyhow::Error::msg)?;
+    let passed: Vec<_> = passed.into_iter().map(Passed::into_listener).collect::<Result<_, _>>()?;
+    let mut listeners = Listeners::passed(passed);
+    listeners.complete(&mut master.listeners);
+    listeners.open(&master.listeners).map_err(anyhow::Error::msg)?;
     let notify = NotifyDirectory::create(&origin.environment)?;
     let companions = sys::memfd::sealed(c"companions", &companions).context("cannot create a memory file")?;
     Ok(Held { pidfile, control, listeners, notify, companions, nofile })

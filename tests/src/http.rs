@@ -32,7 +32,11 @@ pub fn get_unix(socket: &Path, path: &str) -> io::Result<String> {
     exchange(stream, path)
 }
 
-fn exchange(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
+/// As [`get`], over a connection that is there already.
+///
+/// # Errors
+/// The connection is broken, or the answer is not 200 and whole.
+pub fn exchange(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
     // In one piece: a simple server reads once.
     let request = format!("GET {path} HTTP/1.1\r\nHost: site\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;

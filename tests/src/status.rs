@@ -33,7 +33,12 @@ pub struct Companion {
 }
 
 impl Status {
-    pub(crate) fn parse(text: &str) -> Self {
+    /// What `arbiterctl --json status` said.
+    ///
+    /// # Panics
+    /// It is no JSON.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
         Self(serde_json::from_str(text).unwrap_or_else(|error| panic!("no status: {error}: {text}")))
     }
 

@@ -14,7 +14,7 @@ use proto::spec::{AddressSpec, ListenerSpec, OwnerSpec};
 const BACKLOG: u32 = 2048;
 
 /// Placeholders that have a meaning of their own.
-const TAKEN: [&str; 4] = ["listen", "slot", "name", "generation"];
+pub(crate) const TAKEN: [&str; 4] = ["listen", "slot", "name", "generation"];
 
 /// A socket and where its address was written.
 #[derive(Clone, Debug)]

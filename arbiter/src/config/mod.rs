@@ -43,6 +43,7 @@ mod writer;
 mod tests;
 
 pub use input::Input;
+pub(crate) use listener::TAKEN;
 #[cfg(test)]
 use resolve::own_uid;
 pub use resolve::resolve;

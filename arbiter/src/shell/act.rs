@@ -104,7 +104,10 @@ impl Shell {
         let resolution =
             job.result().map_err(|error| anyhow!("reading the configuration {status}: {error:#}"));
         let result = match resolution {
-            Ok(Resolution::Run { master, companions }) => self.take_candidate(&companions).map(|()| master),
+            Ok(Resolution::Run { mut master, companions }) => {
+                self.listeners.complete(&mut master.listeners);
+                self.take_candidate(&companions).map(|()| master)
+            }
             Ok(Resolution::Print { stderr, .. }) => Err(stderr.trim_end().to_owned()),
             Err(error) => Err(format!("{error:#}")),
         };

@@ -1,53 +1,75 @@
-//! The listening sockets, over reloads.
+//! The sockets in force, and those of a reload under way.
 //!
 //! A socket is opened once and kept as long as its address is configured: what waits in its queue is never
 //! lost. A reload opens what is new beside what is there; only when the new workers have taken over are the
-//! sockets closed that nobody listens on any more.
+//! sockets closed that nobody listens on any more. One that was passed is kept until arbiter stops, whichever
+//! listener it serves.
 
+use super::activation::assign;
+use super::bind::bind;
 use proto::control::ListenerStatus;
 use proto::spec::{AddressSpec, ListenerSpec};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use sys::listener::{Address, Listener, Options};
+use sys::listener::{Address, Listener};
 
 /// One socket and what it was configured as.
 #[derive(Debug, Clone)]
 struct Held {
     spec: ListenerSpec,
     socket: Arc<Listener>,
+    /// Whether it was passed: then address, queue and file are those of whoever opened it.
+    is_passed: bool,
 }
 
 /// The sockets in force, and those of a reload under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Listeners {
+    /// By their names.
+    passed: Vec<(String, Arc<Listener>)>,
     in_force: Vec<Held>,
     candidate: Option<Vec<Held>>,
 }
 
 impl Listeners {
-    /// Opens all of them.
-    ///
-    /// # Errors
-    /// A sentence that names the address, what is wrong with it and what to do. Nothing is left open.
-    pub fn open(specs: &[ListenerSpec]) -> Result<Self, String> {
-        let mut listeners = Self::default();
-        listeners.bind_candidate(specs)?;
-        listeners.keep_candidate();
-        Ok(listeners)
+    /// None is open but those that were passed, whose names are all different.
+    #[must_use]
+    pub fn passed(passed: Vec<(String, Listener)>) -> Self {
+        let passed = passed.into_iter().map(|(name, socket)| (name, Arc::new(socket))).collect();
+        Self { passed, in_force: Vec::new(), candidate: None }
     }
 
-    /// Opens what `specs` has and is not open yet, beside what is.
+    /// Adds to what is configured a listener for each passed socket that would serve none.
+    pub fn complete(&self, specs: &mut Vec<ListenerSpec>) {
+        let surplus = assign(&self.passed_names(), &names(specs)).surplus;
+        specs.extend(surplus.into_iter().map(|(name, place)| surplus_spec(name, &self.passed[place].1)));
+    }
+
+    /// Opens all of `specs`, which is complete ([`Listeners::complete`]).
+    ///
+    /// # Errors
+    /// A sentence that names the address, what is wrong with it and what to do.
+    pub fn open(&mut self, specs: &[ListenerSpec]) -> Result<(), String> {
+        self.bind_candidate(specs)?;
+        self.keep_candidate();
+        Ok(())
+    }
+
+    /// Opens what `specs`, which is complete, has and is not open yet, beside what is.
     ///
     /// # Errors
     /// As [`Listeners::open`]; what is in force is as before.
     pub fn bind_candidate(&mut self, specs: &[ListenerSpec]) -> Result<(), String> {
+        let served_by = assign(&self.passed_names(), &names(specs)).served_by;
         let mut candidate: Vec<Held> = Vec::with_capacity(specs.len());
-        for spec in specs {
-            let socket = match self.in_force.iter().find(|held| is_same_socket(&held.spec, spec)) {
-                Some(held) => Arc::clone(&held.socket),
+        for (spec, passed) in specs.iter().zip(served_by) {
+            let own =
+                || self.in_force.iter().find(|held| !held.is_passed && is_same_socket(&held.spec, spec));
+            let socket = match passed.map(|place| &self.passed[place].1).or_else(|| Some(&own()?.socket)) {
+                Some(socket) => Arc::clone(socket),
                 None => Arc::new(bind(spec).inspect_err(|_| unlink(&candidate, &self.in_force))?),
             };
-            candidate.push(Held { spec: spec.clone(), socket });
+            candidate.push(Held { spec: spec.clone(), socket, is_passed: passed.is_some() });
         }
         self.candidate = Some(candidate);
         Ok(())
@@ -58,7 +80,7 @@ impl Listeners {
         if let Some(candidate) = self.candidate.take() {
             let old = std::mem::replace(&mut self.in_force, candidate);
             unlink(&old, &self.in_force);
-            for held in &self.in_force {
+            for held in self.in_force.iter().filter(|held| !held.is_passed) {
                 // A new backlog takes effect on the open socket; one that it has already changes nothing.
                 if let Err(error) = held.socket.set_backlog(held.spec.backlog) {
                     tracing::warn!("{}: cannot set the backlog: {error}", held.spec.written);
@@ -75,11 +97,16 @@ impl Listeners {
     }
 
     /// Closes all of them: whoever comes now is refused as soon as no worker accepts any more. The files of
-    /// Unix sockets go with them.
+    /// Unix sockets go with them. Whoever passed a socket has it still, and with it what comes from now on.
     pub fn close(&mut self) {
         self.drop_candidate();
         unlink(&self.in_force, &[]);
         self.in_force.clear();
+        self.passed.clear();
+    }
+
+    fn passed_names(&self) -> Vec<&str> {
+        self.passed.iter().map(|(name, _)| name.as_str()).collect()
     }
 
     /// What a worker inherits, in order: of the candidate where the worker is for it and there is one.
@@ -114,6 +141,30 @@ impl Drop for Listeners {
     }
 }
 
+fn names(specs: &[ListenerSpec]) -> Vec<&str> {
+    specs.iter().map(|spec| spec.name.as_str()).collect()
+}
+
+/// A passed socket as a listener that nobody configured. Nothing is ever opened by it.
+fn surplus_spec(name: String, socket: &Listener) -> ListenerSpec {
+    let address = match socket.address() {
+        Address::Tcp(address) => AddressSpec::Tcp(*address),
+        Address::Unix(path) => AddressSpec::Unix(path.to_string_lossy().into_owned()),
+        Address::Abstract(name) => AddressSpec::Abstract(String::from_utf8_lossy(name).into_owned()),
+    };
+    let written = socket.local_address();
+    ListenerSpec {
+        name,
+        address,
+        written,
+        backlog: 0,
+        reuse_port: false,
+        v6only: false,
+        mode: 0,
+        owner: None,
+    }
+}
+
 /// Whether the socket that was opened for `old` serves `new` as well. Port 0 keeps the port it was given
 /// for as long as the listener keeps its name.
 fn is_same_socket(old: &ListenerSpec, new: &ListenerSpec) -> bool {
@@ -131,34 +182,4 @@ fn unlink(gone: &[Held], kept: &[Held]) {
             tracing::warn!("{}: cannot remove the socket file: {error}", held.spec.written);
         }
     }
-}
-
-fn bind(spec: &ListenerSpec) -> Result<Listener, String> {
-    let address = match &spec.address {
-        AddressSpec::Tcp(address) => Address::Tcp(*address),
-        AddressSpec::Unix(path) => Address::Unix(path.into()),
-        AddressSpec::Abstract(name) => Address::Abstract(name.clone().into_bytes()),
-    };
-    let options = Options {
-        backlog: spec.backlog,
-        reuse_port: spec.reuse_port,
-        v6only: spec.v6only,
-        unix_mode: spec.mode,
-        unix_owner: spec.owner.map_or((None, None), |owner| (owner.uid, owner.gid)),
-        nonblocking: false,
-    };
-    Listener::bind(&address, &options).map_err(|error| {
-        let remedy = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                ": another program listens there; stop it or choose another address"
-            }
-            std::io::ErrorKind::AddrNotAvailable => ": this machine does not have that address",
-            std::io::ErrorKind::PermissionDenied => {
-                ": ports below 1024 and foreign directories need privileges"
-            }
-            std::io::ErrorKind::NotFound => ": create the directory first",
-            _ => "",
-        };
-        format!("cannot listen on {} ({}): {error}{remedy}", spec.written, spec.name)
-    })
 }
