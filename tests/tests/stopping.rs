@@ -187,3 +187,16 @@ fn what_a_worker_leaves_of_its_group_is_asked_too_and_waited_for() {
     assert_eq!(arbiter.stop(), 0);
     assert!(site.events().iter().any(|event| event.what == What::Leaves && event.pid == child));
 }
+
+#[test]
+fn after_term_workers_serve_on_for_the_pre_stop_delay_and_a_second_term_skips_it() {
+    let site = Site::new(&format!("pre_stop_delay = 600\n{PLAIN}"));
+    let arbiter = site.start();
+    let address = arbiter.status().address("http");
+    arbiter.signal(signal::TERM);
+    arbiter.wait_for_status("the stop", |status| status.0["arbiter"]["state"] == "stopping");
+    assert!(http::get(&address, "/").is_ok(), "still served");
+    assert_eq!(arbiter.ctl(&["status", "--check"]).code, 3, "load balancers are told");
+    arbiter.signal(signal::TERM);
+    assert_eq!(arbiter.wait_exit(), 0);
+}

@@ -8,7 +8,6 @@ use proto::spec::{CompanionSpec, LogSpec, MasterSpec, Output, Ready, Stdin, Work
 type Later<T> = (&'static str, fn(&T) -> bool);
 
 const MASTER: &[Later<MasterSpec>] = &[
-    ("pre_stop_delay", |master| !master.pre_stop_delay.is_zero()),
     ("--daemon", |master| master.daemon),
     ("listener.reuse_port", |master| master.listeners.iter().any(|listener| listener.reuse_port)),
 ];

@@ -40,6 +40,11 @@ enum Phase {
     Starting,
     /// Everything has been ready once.
     Running,
+    /// It is going to end and serves on for load balancers to notice.
+    Leaving {
+        /// Until then.
+        until: Monotonic,
+    },
     /// It ends.
     Stopping(Stop),
 }
@@ -201,7 +206,7 @@ impl Master {
     pub fn needs_manager(&self) -> bool {
         match &self.phase {
             Phase::Stopping(stop) => stop.needs_manager(),
-            Phase::Starting | Phase::Running => true,
+            Phase::Starting | Phase::Running | Phase::Leaving { .. } => true,
         }
     }
 
@@ -215,6 +220,7 @@ impl Master {
     pub fn next_deadline(&self) -> Option<Monotonic> {
         let stop = match &self.phase {
             Phase::Stopping(stop) => stop.deadline(),
+            Phase::Leaving { until } => Some(*until),
             Phase::Starting | Phase::Running => None,
         };
         self.pool.next_deadline().into_iter().chain(stop).min()
@@ -222,6 +228,7 @@ impl Master {
 
     /// Does what is due.
     pub fn handle_deadlines(&mut self, now: Monotonic) {
+        self.leave_when_due(now);
         self.pool.handle_deadlines(now, &mut self.ids);
         // What the workers' deadlines bring about may be all that a stop still waited for.
         self.settle(now);
@@ -351,7 +358,7 @@ impl Master {
     /// Whether it ends.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        matches!(self.phase, Phase::Stopping(_))
+        matches!(self.phase, Phase::Leaving { .. } | Phase::Stopping(_))
     }
 
     fn tell(&mut self, message: ToManager) {

@@ -61,11 +61,31 @@ impl Master {
     /// one kills.
     pub(super) fn begin_stop(&mut self, now: Monotonic, pace: Pace, code: u8) {
         let forced = pace == Pace::Force;
+        let delay = self.spec.pre_stop_delay;
         let pace = match &self.phase {
+            Phase::Running if pace == Pace::Graceful && !delay.is_zero() => {
+                self.abandon_operations(now);
+                self.phase = Phase::Leaving { until: now + delay };
+                let text = format!("stopping: serving for another {} s first", delay.as_secs_f64());
+                return self.log(Line::Info(text));
+            }
             Phase::Starting | Phase::Running => pace,
-            Phase::Stopping(Stop { pace: Pace::Graceful, .. }) => pace.max(Pace::Quick),
+            Phase::Leaving { .. } | Phase::Stopping(Stop { pace: Pace::Graceful, .. }) => {
+                pace.max(Pace::Quick)
+            }
             Phase::Stopping(_) => Pace::Force,
         };
+        self.stop_everything(now, pace, forced, code);
+    }
+
+    /// The time in which load balancers were to notice is over.
+    pub(super) fn leave_when_due(&mut self, now: Monotonic) {
+        if matches!(self.phase, Phase::Leaving { until } if until <= now) {
+            self.stop_everything(now, Pace::Graceful, false, 0);
+        }
+    }
+
+    fn stop_everything(&mut self, now: Monotonic, pace: Pace, forced: bool, code: u8) {
         self.pool.stop(now, &mut self.ids, pace);
         let deadline = now + self.patience(pace, self.pool.longest_drain());
         if let Phase::Stopping(stop) = &mut self.phase {
@@ -103,7 +123,7 @@ impl Master {
     pub fn stop_of_companions(&self) -> Option<(bool, Pace)> {
         match &self.phase {
             Phase::Stopping(stop) => Some((!matches!(stop.step, Step::Workers { .. }), stop.pace)),
-            Phase::Starting | Phase::Running => None,
+            Phase::Starting | Phase::Running | Phase::Leaving { .. } => None,
         }
     }
 

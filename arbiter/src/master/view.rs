@@ -12,7 +12,7 @@ impl Master {
     #[must_use]
     pub fn state(&self) -> ArbiterState {
         match self.phase {
-            Phase::Stopping(_) => ArbiterState::Stopping,
+            Phase::Leaving { .. } | Phase::Stopping(_) => ArbiterState::Stopping,
             Phase::Starting => ArbiterState::Starting,
             Phase::Running if self.is_reloading() => ArbiterState::Reloading,
             Phase::Running => ArbiterState::Running,

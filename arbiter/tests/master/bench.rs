@@ -54,7 +54,12 @@ impl Bench {
 
     /// Two workers that serve, and a manager.
     pub(crate) fn serving() -> Self {
-        let mut bench = Self::new(samples::master(Some(samples::workers(2))));
+        Self::serving_with(samples::master(Some(samples::workers(2))))
+    }
+
+    /// As [`Bench::serving`], of a configuration of its own.
+    pub(crate) fn serving_with(spec: MasterSpec) -> Self {
+        let mut bench = Self::new(spec);
         bench.event(Event::ManagerBegun);
         bench.event(Event::Required(None));
         bench.all_ready();

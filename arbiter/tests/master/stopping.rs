@@ -37,6 +37,39 @@ fn a_stop_ends_workers_and_others_then_what_they_require_then_the_manager() {
     assert_eq!(bench.master.next_deadline(), None);
 }
 
+/// A master that serves on for a while after TERM.
+fn with_delay() -> Bench {
+    let mut spec = samples::master(Some(samples::workers(2)));
+    spec.pre_stop_delay = Duration::from_secs(3);
+    Bench::serving_with(spec)
+}
+
+#[test]
+fn a_delay_before_the_stop_is_served_through_and_the_stop_follows() {
+    let mut bench = with_delay();
+    bench.event(Event::Stop(Pace::Graceful));
+    assert_eq!(bench.take(), []);
+    assert_eq!(bench.master.state(), ArbiterState::Stopping);
+    bench.event(Event::Reload);
+    assert_eq!(bench.take(), [], "a reload is ignored while stopping");
+    assert_eq!(bench.wait(), Duration::from_secs(3));
+    assert_eq!(bench.take(), [Deed::Close, stop(false, Pace::Graceful), Deed::Ask, Deed::Ask]);
+    assert_eq!(finish(&mut bench, false), Some(Deed::Exit(0)));
+}
+
+#[test]
+fn a_second_request_or_a_quick_one_skips_the_delay() {
+    for second in [Pace::Graceful, Pace::Quick] {
+        let mut bench = with_delay();
+        bench.event(Event::Stop(Pace::Graceful));
+        bench.event(Event::Stop(second));
+        assert_eq!(bench.take(), [Deed::Close, stop(false, Pace::Quick), Deed::Ask, Deed::Ask]);
+    }
+    let mut bench = with_delay();
+    bench.event(Event::Stop(Pace::Quick));
+    assert_eq!(bench.take(), [Deed::Close, stop(false, Pace::Quick), Deed::Ask, Deed::Ask]);
+}
+
 #[test]
 fn required_companions_outlive_the_workers() {
     let mut bench = Bench::serving();

@@ -22,8 +22,9 @@ fn serving(members: &[Member]) -> usize {
 }
 
 impl World {
+    /// Whether it has begun to end what runs: not while it serves on for the delay before.
     pub(crate) fn is_stopping(&self) -> bool {
-        self.master.state() == ArbiterState::Stopping
+        self.master.stop_of_companions().is_some()
     }
 
     pub(crate) fn snapshot(&self, told: &Told) -> Before {

@@ -371,6 +371,7 @@ fn random_spec(rng: &mut Rng) -> MasterSpec {
         workers.requires = vec!["redis".into()];
     }
     let mut spec = samples::master((rng.u8(..12) != 0).then_some(workers));
+    spec.pre_stop_delay = Duration::from_secs(rng.u64(..3));
     spec.companions_stop_within = Duration::from_secs(rng.u64(..60));
     spec
 }
