@@ -31,8 +31,9 @@ fn idle_is_idle() {
     let site = Site::new(SHOP);
     let (arbiter, status) = open(&site);
     let manager = status.manager().unwrap();
-    // What the start has left to do (a readiness that is looked at, a client that leaves) ends first.
-    observe_for(Duration::from_secs(1));
+    // What the start has left to do (a readiness that is looked at, a client that leaves, the memory that is
+    // given back a second later) ends first.
+    observe_for(Duration::from_secs(3));
     let before = [sleeps(arbiter.pid()), sleeps(manager)];
     observe_for(Duration::from_secs(2));
     let after = [sleeps(arbiter.pid()), sleeps(manager)];
