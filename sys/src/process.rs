@@ -50,21 +50,6 @@ pub fn die_with_parent(signal: i32, parent: i32) -> io::Result<bool> {
     Ok(parent_pid() == parent)
 }
 
-/// Begins a session of its own, hence a group and no terminal.
-///
-/// # Errors
-/// The process leads a group already.
-pub fn setsid() -> io::Result<()> {
-    nix::unistd::setsid()?;
-    Ok(())
-}
-
-/// Whether a descriptor is a terminal.
-#[must_use]
-pub fn is_terminal(fd: impl AsFd) -> bool {
-    nix::unistd::isatty(fd).unwrap_or(false)
-}
-
 /// Sends a signal to one process by number: for numbers that came from this process's own children only.
 ///
 /// # Errors
@@ -101,12 +86,6 @@ pub fn limit(resource: u32) -> io::Result<(u64, u64)> {
     Ok((value[0], value[1]))
 }
 
-/// How many of the kernel's clock ticks make a second.
-#[must_use]
-pub fn ticks_per_second() -> u64 {
-    configured(libc::_SC_CLK_TCK, 100)
-}
-
 /// The size of a page in bytes.
 #[must_use]
 pub fn page_size() -> u64 {
@@ -116,20 +95,6 @@ pub fn page_size() -> u64 {
 fn configured(name: i32, otherwise: u64) -> u64 {
     // SAFETY: a plain integer; an unknown name answers -1.
     u64::try_from(unsafe { libc::sysconf(name) }).ok().filter(|&value| value > 0).unwrap_or(otherwise)
-}
-
-/// The umask of this process. It is set and put back, for there is no other way to read it that always works.
-#[must_use]
-pub fn umask() -> u32 {
-    let current = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
-    nix::sys::stat::umask(current);
-    current.bits()
-}
-
-/// Whether this process's user may execute a file: a regular one with the permission.
-#[must_use]
-pub fn is_executable(path: &std::path::Path) -> bool {
-    path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
 /// Replaces this process's image by an opened program. Returns only on failure. Descriptors survive that were
@@ -175,12 +140,5 @@ mod tests {
             assert_eq!(send_signal(pid, 0).unwrap_err().kind(), io::ErrorKind::InvalidInput);
         }
         send_signal(pid(), 0).unwrap();
-    }
-
-    #[test]
-    fn an_executable_file_is_told_from_others() {
-        assert!(is_executable("/bin/sh".as_ref()));
-        assert!(!is_executable("/bin".as_ref()));
-        assert!(!is_executable("/etc/passwd".as_ref()));
     }
 }

@@ -162,7 +162,7 @@ fn print_process(out: &mut Writer, process: &ProcessSpec) {
 fn print_identity(out: &mut Writer, identity: &Identity) {
     match &identity.login {
         Some((name, _, _)) => out.text("user", name),
-        None if identity.groups == [identity.gid] && identity.uid != super::resolve::own_uid() => {
+        None if identity.groups == [identity.gid] && identity.uid != sys::process::effective_uid() => {
             out.plain("user", identity.uid);
         }
         None => {}

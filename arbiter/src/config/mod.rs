@@ -44,6 +44,4 @@ mod tests;
 
 pub use input::Input;
 pub(crate) use listener::TAKEN;
-#[cfg(test)]
-use resolve::own_uid;
 pub use resolve::resolve;

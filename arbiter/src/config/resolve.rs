@@ -27,13 +27,7 @@ use std::time::Duration;
 /// service, so it is called in a process of its own.
 #[must_use]
 pub fn resolve(input: &Input) -> Resolution {
-    resolve_with(input, &SystemAccounts, own_uid())
-}
-
-/// The user this process runs as.
-pub(crate) fn own_uid() -> u32 {
-    use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self").map_or(0, |metadata| metadata.uid())
+    resolve_with(input, &SystemAccounts, sys::process::effective_uid())
 }
 
 /// As [`resolve`], with the users of `accounts`.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-/// The part of `/proc/PID/stat` that is used here. Times are in clock ticks ([`crate::process::ticks_per_second`]).
+/// The part of `/proc/PID/stat` that is used here. Times are in clock ticks (`getconf CLK_TCK`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
     /// R, S, D, T, Z …, as proc(5) lists them.

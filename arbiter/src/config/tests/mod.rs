@@ -7,9 +7,9 @@ mod round_trip;
 mod sources;
 mod specifications;
 
+use super::Input;
 use super::accounts::Accounts;
 use super::resolve::resolve_with;
-use super::{Input, own_uid};
 use proto::spec::{CompanionsSpec, MasterSpec, Resolution};
 use std::io;
 use std::path::Path;
@@ -88,7 +88,7 @@ impl Place {
         let env = self.env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let argv = argv.iter().map(Into::into).collect();
         let input = Input { argv, env, cwd: self.path().to_owned() };
-        resolve_with(&input, &Machine, own_uid())
+        resolve_with(&input, &Machine, sys::process::effective_uid())
     }
 
     /// The answer of a run that only prints: standard output, standard error, exit status. The directory is

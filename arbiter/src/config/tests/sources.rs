@@ -157,7 +157,7 @@ fn a_file_that_cannot_be_read_is_named() {
 
 #[test]
 fn the_default_socket_follows_the_environment() {
-    let own = super::super::own_uid();
+    let own = sys::process::effective_uid();
     let socket = |env: &[(&'static str, &'static str)]| {
         let mut place = Place::with("");
         place.env.extend(env);

@@ -81,7 +81,7 @@ fn a_user_brings_its_own_groups_and_a_group_alone_keeps_the_user() {
     assert_eq!(identity("user = 'www-data'\ngroup = 'root'", "user = 70").unwrap().gid, 70);
     assert_eq!(identity("user = 'postgres'", "group = 'www-data'").unwrap().gid, 33);
     let alone = identity("group = 'postgres'", "").unwrap();
-    assert_eq!((alone.uid, alone.gid, alone.login), (super::super::own_uid(), 70, None));
+    assert_eq!((alone.uid, alone.gid, alone.login), (sys::process::effective_uid(), 70, None));
     let number = identity("user = 4242\ngroup = 17", "").unwrap();
     assert_eq!((number.uid, number.gid, &number.groups[..], number.login), (4242, 17, &[17][..], None));
     assert_eq!(identity("", ""), None);
