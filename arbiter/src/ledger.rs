@@ -9,7 +9,8 @@
 
 use proto::control::Token;
 use proto::link::{Record, Saved, SavedProcess, SpawnIntent, Transaction};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use supervise::{Exit, RunId};
 
 /// How many answers are kept for clients that were cut off.
@@ -18,11 +19,12 @@ const OUTCOMES: usize = 64;
 const NOTICES: usize = 4096;
 
 /// One process of the manager's.
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
     companion: String,
     slot: u32,
     pid: Option<i32>,
+    main: Option<i32>,
     exit: Option<Exit>,
     failure: Option<(u32, i32)>,
 }
@@ -37,12 +39,12 @@ pub enum Birth {
 }
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
     records: BTreeMap<String, Vec<u8>>,
     runs: BTreeMap<RunId, Entry>,
-    slots: HashMap<(String, u32), RunId>,
-    refused: HashSet<RunId>,
+    slots: BTreeMap<(String, u32), RunId>,
+    refused: BTreeSet<RunId>,
     outcomes: VecDeque<(Token, Vec<u8>)>,
     notices: VecDeque<(u64, RunId, String)>,
     notice_number: u64,
@@ -84,8 +86,8 @@ impl Ledger {
             return Some(intent);
         }
         self.slots.insert(slot, intent.run);
-        let entry =
-            Entry { companion: intent.companion, slot: intent.slot, pid: None, exit: None, failure: None };
+        let SpawnIntent { companion, slot, .. } = intent;
+        let entry = Entry { companion, slot, pid: None, main: None, exit: None, failure: None };
         self.runs.insert(intent.run, entry);
         None
     }
@@ -105,6 +107,13 @@ impl Ledger {
     pub fn unborn(&mut self, run: RunId, stage: u32, errno: i32) {
         if let Some(entry) = self.runs.get_mut(&run) {
             entry.failure = Some((stage, errno));
+        }
+    }
+
+    /// Another process of its session counts in the place of `run`'s first one, or that itself again.
+    pub fn follow(&mut self, run: RunId, pid: i32) {
+        if let Some(entry) = self.runs.get_mut(&run) {
+            entry.main = Some(pid).filter(|_| entry.pid != Some(pid));
         }
     }
 
@@ -128,14 +137,15 @@ impl Ledger {
     }
 
     /// Forgets intents that never became a process: the manager died before it spawned them, and the link
-    /// has been read to its end.
-    pub fn forget_unborn(&mut self) {
+    /// has been read to its end. Returns their runs.
+    pub fn forget_unborn(&mut self) -> Vec<RunId> {
         let never: Vec<RunId> =
             self.runs.iter().filter(|(_, entry)| entry.pid.is_none()).map(|(run, _)| *run).collect();
-        for run in never {
+        for &run in &never {
             self.gone(run);
         }
         self.refused.clear();
+        never
     }
 
     /// Whether `run` is in the table.
@@ -149,10 +159,29 @@ impl Ledger {
         self.runs.iter().filter_map(|(run, entry)| Some((*run, entry.pid?)))
     }
 
+    /// The first process of a run.
+    #[must_use]
+    pub fn pid_of(&self, run: RunId) -> Option<i32> {
+        self.runs.get(&run)?.pid
+    }
+
+    /// The process whose end is a run's.
+    #[must_use]
+    pub fn main_of(&self, run: RunId) -> Option<i32> {
+        let entry = self.runs.get(&run)?;
+        entry.main.or(entry.pid)
+    }
+
     /// How a run's main process ended, if that is known.
     #[must_use]
     pub fn exit_of(&self, run: RunId) -> Option<Exit> {
         self.runs.get(&run)?.exit
+    }
+
+    /// The companion and the slot of a run.
+    #[must_use]
+    pub fn place_of(&self, run: RunId) -> Option<(&str, u32)> {
+        self.runs.get(&run).map(|entry| (entry.companion.as_str(), entry.slot))
     }
 
     /// A run as log lines name it.
@@ -189,23 +218,28 @@ impl Ledger {
         self.highest_run + 1
     }
 
-    /// What a new manager needs.
-    #[must_use]
-    pub fn saved(&self) -> Saved {
-        let records = self
-            .records
+    /// The records.
+    pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
+        self.records
             .iter()
-            .map(|(name, content)| Record { name: name.clone(), content: Some(content.clone()) });
+            .map(|(name, content)| Record { name: name.clone(), content: Some(content.clone()) })
+    }
+
+    /// What a new manager needs. Of a run whose end is known the caller tells whether it has been reaped.
+    #[must_use]
+    pub fn saved(&self, is_reaped: impl Fn(RunId) -> bool) -> Saved {
         let processes = self.runs.iter().map(|(run, entry)| SavedProcess {
             run: *run,
             companion: entry.companion.clone(),
             slot: entry.slot,
             pid: entry.pid,
+            main: entry.main,
             exit: entry.exit,
+            is_reaped: entry.exit.is_some() && is_reaped(*run),
             failure: entry.failure,
         });
         Saved {
-            records: records.collect(),
+            records: self.records().collect(),
             processes: processes.collect(),
             outcomes: self.outcomes.iter().cloned().collect(),
         }
@@ -253,9 +287,23 @@ mod tests {
     fn an_intent_that_died_with_its_manager_leaves_the_slot_free() {
         let mut ledger = Ledger::default();
         spawn(&mut ledger, 1, 1);
-        ledger.forget_unborn();
+        assert_eq!(ledger.forget_unborn().len(), 1);
         assert_eq!(spawn(&mut ledger, 2, 1), 0);
-        assert!(ledger.saved().processes.iter().all(|process| process.run == RunId(2)));
+        assert!(ledger.saved(|_| false).processes.iter().all(|process| process.run == RunId(2)));
+    }
+
+    #[test]
+    fn the_process_that_counts_is_told_to_the_next_manager_until_the_first_one_counts_again() {
+        let mut ledger = Ledger::default();
+        spawn(&mut ledger, 1, 1);
+        ledger.born(RunId(1), 100);
+        let mains = |ledger: &Ledger| ledger.saved(|_| false).processes[0].main;
+        assert_eq!((ledger.main_of(RunId(1)), mains(&ledger)), (Some(100), None));
+        ledger.follow(RunId(1), 101);
+        assert_eq!((ledger.main_of(RunId(1)), mains(&ledger)), (Some(101), Some(101)));
+        assert_eq!(ledger.pid_of(RunId(1)), Some(100), "whose group it is");
+        ledger.follow(RunId(1), 100);
+        assert_eq!((ledger.main_of(RunId(1)), mains(&ledger)), (Some(100), None));
     }
 
     #[test]
@@ -279,7 +327,7 @@ mod tests {
             let outcomes = vec![([token; 16], vec![token])];
             ledger.apply(Transaction { outcomes, ..Transaction::default() });
         }
-        let saved = ledger.saved();
+        let saved = ledger.saved(|_| false);
         assert_eq!(saved.outcomes.len(), OUTCOMES);
         assert_eq!(saved.outcomes.last(), Some(&([99; 16], vec![99])));
     }

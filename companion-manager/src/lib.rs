@@ -9,11 +9,19 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`table`] | decides: all companions as one pure machine (start here) |
+//! | [`capture`] | captured output: from pipes to files, by one thread |
 //! | [`outbox`] | keeps what is said and what is done in the one order that loses nothing |
+//! | [`feed`] | events: numbers, readers, marks of lost ones |
+//! | [`backlog`] | what is on its way into a standard input or a stream |
+//! | [`kept`] | what came out of a stream |
 //! | [`server`] | the control socket: clients, frames, bounds |
 //! | [`shell`] | performs: processes, messages, requests |
 //! | [`run`] | the start and the loop |
 
+pub mod backlog;
+pub mod capture;
+pub mod feed;
+pub mod kept;
 pub mod outbox;
 pub mod run;
 pub mod server;

@@ -40,6 +40,17 @@ impl<E> Outbox<E> {
         self.enqueue(message, Vec::new());
     }
 
+    /// Says something that tells of nothing else, before all that waits.
+    pub fn say_first(&mut self, message: &ToArbiter) {
+        self.say(message);
+        self.queue.rotate_right(usize::from(!self.queue.is_empty()));
+    }
+
+    /// Says something else than a transaction, and hands descriptors over with it.
+    pub fn hand_over(&mut self, message: &ToArbiter, fds: Vec<OwnedFd>) {
+        self.enqueue(message, fds);
+    }
+
     /// Says a transaction, in as many datagrams as it takes. `sockets` are the notify sockets of its
     /// spawns, in order.
     pub fn tell(&mut self, transaction: Transaction, sockets: Vec<OwnedFd>) {
@@ -133,6 +144,7 @@ fn split(transaction: Transaction, sockets: Vec<OwnedFd>) -> Vec<(Transaction, V
         parts.room_for(codec::encode(&outcome).len());
         parts.open.outcomes.push(outcome);
     }
+    parts.open.events = transaction.events;
     for (intent, socket) in transaction.spawns.into_iter().zip(sockets) {
         parts.spawn(intent, socket);
     }

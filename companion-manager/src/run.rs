@@ -1,9 +1,9 @@
 //! The start, and the loop.
 
-use crate::shell::{Beginning, SIGNALS, Shell, Source};
+use crate::shell::{Beginning, Coming, SIGNALS, Shell, Sockets, Source};
 use anyhow::{Context, bail};
 use proto::codec;
-use proto::link::{Boot, MAX_DATAGRAM, MasterStatus, Saved, ToManager};
+use proto::link::{Boot, CapturedPipe, Channel, MAX_DATAGRAM, MasterStatus, Saved, ToManager, manager_title};
 use proto::spec::CompanionsSpec;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -21,6 +21,14 @@ const BULK_MAX: usize = 1 << 30;
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let hidden = sys::launch::launcher(&arguments).or_else(|| sys::usage::hidden_mode(&arguments));
+    if let Some(code) = hidden {
+        return code;
+    }
+    if arguments.first().is_some_and(|word| word == "--version") {
+        return say_version();
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -29,6 +37,13 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// For an arbiter that is about to start it.
+#[expect(clippy::print_stdout, reason = "it is what was asked for")]
+fn say_version() -> ExitCode {
+    println!("companion-manager {}", env!("CARGO_PKG_VERSION"));
+    ExitCode::SUCCESS
 }
 
 #[expect(clippy::print_stderr, reason = "the log may not be open when the start fails")]
@@ -74,8 +89,25 @@ fn receive_beginning() -> anyhow::Result<Option<Beginning>> {
         bail!("arbiter began without a boot message")
     };
     let Some(master) = words.master else { bail!("arbiter began without telling its status") };
-    let adopted = words.adopted;
-    Ok(Some(Beginning { link, reactor, signals, environment, boot, control, saved, spec, master, adopted }))
+    let Words { adopted, mains, captured, tails, inputs, sockets, coming, .. } = words;
+    Ok(Some(Beginning {
+        link,
+        reactor,
+        signals,
+        environment,
+        boot,
+        control,
+        saved,
+        spec,
+        master,
+        adopted,
+        mains,
+        captured,
+        tails,
+        inputs,
+        sockets,
+        coming,
+    }))
 }
 
 /// What arbiter says before a manager begins.
@@ -84,6 +116,12 @@ struct Words {
     boot: Option<(Boot, CompanionsSpec, Saved, Option<ControlListener>)>,
     master: Option<MasterStatus>,
     adopted: Vec<(RunId, OwnedFd)>,
+    mains: Vec<(RunId, OwnedFd)>,
+    captured: Vec<(CapturedPipe, OwnedFd)>,
+    tails: Vec<(String, OwnedFd)>,
+    inputs: Vec<((RunId, Channel), OwnedFd)>,
+    sockets: Sockets,
+    coming: Option<Coming>,
     begun: bool,
 }
 
@@ -107,7 +145,7 @@ impl Words {
                     ),
                     _ => None,
                 };
-                sys::title::set(&format!("arbiter: companion manager [{}]", spec.name));
+                sys::title::set(&manager_title(&spec.name));
                 self.boot = Some((*boot, spec, saved, control));
             }
             ToManager::Adopt { runs } => {
@@ -115,6 +153,38 @@ impl Words {
                     bail!("arbiter sent {} descriptors for {} processes", fds.len(), runs.len());
                 }
                 self.adopted.extend(runs.into_iter().zip(fds));
+            }
+            ToManager::AdoptMains { runs } => {
+                if runs.len() != fds.len() {
+                    bail!("arbiter sent {} descriptors for {} main processes", fds.len(), runs.len());
+                }
+                self.mains.extend(runs.into_iter().zip(fds));
+            }
+            ToManager::Captured { pipes } => {
+                if pipes.len() != fds.len() {
+                    bail!("arbiter sent {} descriptors for {} pipes", fds.len(), pipes.len());
+                }
+                self.captured.extend(pipes.into_iter().zip(fds));
+            }
+            ToManager::Tails { names } => {
+                if names.len() != fds.len() {
+                    bail!("arbiter sent {} descriptors for {} memory files", fds.len(), names.len());
+                }
+                self.tails.extend(names.into_iter().zip(fds));
+            }
+            ToManager::Inputs { inputs } => {
+                if inputs.len() != fds.len() {
+                    bail!("arbiter sent {} descriptors for {} ways into processes", fds.len(), inputs.len());
+                }
+                self.inputs.extend(inputs.into_iter().zip(fds));
+            }
+            ToManager::Sockets { for_candidate, is_first, sockets } => {
+                self.sockets.take(for_candidate, is_first, sockets, fds);
+            }
+            ToManager::Candidate { control_socket, .. } => {
+                let spec = fds.first().context("arbiter sent no specification")?;
+                self.coming =
+                    Some(Coming { spec: read_spec(spec).map_err(anyhow::Error::msg)?, control_socket });
             }
             ToManager::Status(status) => self.master = Some(*status),
             ToManager::Begin => self.begun = true,

@@ -2,13 +2,15 @@
 
 mod world;
 
+use companion_manager::table::Input;
 use proto::control::{
-    Answer, CompanionUntil, FailureKind, Reply, ScaleChange, ScaleTarget, SignalTarget, Verb,
+    Answer, CompanionUntil, FailureKind, Reply, STOPPING, ScaleChange, ScaleTarget, SignalTarget, Verb,
 };
+use proto::spec::CompanionSpec;
 use std::time::Duration;
 use supervise::simulator::Program;
 use supervise::{ExitStatus, State};
-use world::{World, companion, names, restart, start, stop};
+use world::{World, companion, names, restart, run, start, stop};
 
 fn crashing() -> Program {
     Program {
@@ -143,7 +145,8 @@ fn an_unknown_name_among_several_means_that_nothing_is_done() {
     match world.reply(asked) {
         Some(Reply::Failed(failure)) => {
             assert_eq!(failure.kind, FailureKind::NotFound);
-            assert!(failure.message.contains("rediss"), "{}", failure.message);
+            let expected = "no companion is called rediss, did you mean redis: see `arbiterctl status`";
+            assert_eq!(failure.message, expected);
         }
         other => panic!("expected a failure, found {other:?}"),
     }
@@ -253,6 +256,34 @@ fn scaling_what_is_stopped_stores_the_number() {
 }
 
 #[test]
+fn nothing_is_started_once_arbiter_is_about_to_end_and_what_runs_can_be_stopped() {
+    let spare = CompanionSpec { autostart: false, ..companion("spare") };
+    let mut world = World::new(vec![companion("redis"), spare]);
+    world.seconds(1);
+    world.take_told();
+    world.handle(Input::Ending);
+    let starting = [
+        start(&["spare"]),
+        run("spare", &[]),
+        scale("redis", ScaleChange::To(2)),
+        restart(&["redis"]),
+        Verb::ReloadCompanion(names(&["redis"])),
+    ];
+    for verb in starting {
+        let asked = world.ask(verb);
+        assert_eq!(world.message(asked), STOPPING);
+    }
+    assert_eq!((world.state("redis"), world.state("spare")), (State::Running, State::Stopped));
+    let asked = world.ask(Verb::Signal { target: SignalTarget::Companions(names(&["redis"])), signal: 9 });
+    assert_eq!(world.message(asked), "SIGKILL sent");
+    world.run_for(Duration::from_millis(200));
+    assert_eq!((world.state("redis"), world.spawned.len()), (State::Running, 2), "what ends comes back");
+    world.ask(stop(&["redis"]));
+    world.seconds(1);
+    assert_eq!((world.living(), world.take_told().len()), (0, 0), "no stop of everything was asked for");
+}
+
+#[test]
 fn one_process_of_several_can_be_stopped_and_started() {
     let mut spec = companion("rq");
     spec.count = 2;
@@ -309,6 +340,71 @@ fn a_request_that_does_not_wait_is_answered_at_once() {
 #[test]
 fn what_this_version_does_not_have_says_so() {
     let mut world = World::new(vec![companion("redis")]);
-    let asked = world.ask(Verb::Info("redis".into()));
-    assert_eq!(world.message(asked), "info is not implemented in this version");
+    let asked = world.ask(Verb::Stats(Vec::new()));
+    assert_eq!(world.message(asked), "stats is not implemented in this version");
+}
+
+#[test]
+fn the_ends_of_runs_are_known_over_the_managers_death() {
+    let mut world = World::new(vec![companion("redis")]);
+    world.behave(
+        "redis",
+        Program { ends_after: Some((Duration::from_secs(2), ExitStatus::Code(3))), ..Program::obedient() },
+    );
+    world.seconds(1);
+    let pid = world.pids("redis")[0].1;
+    world.seconds(2);
+    world.ask(stop(&["redis"]));
+    world.seconds(1);
+    let exits = |world: &World| {
+        let info = world.table.info("redis", world.kernel.now(), Duration::from_secs(1000), 0).unwrap();
+        assert!(info.settings.starts_with("[companion.redis]\n"), "{}", info.settings);
+        info.exits
+    };
+    let before = exits(&world);
+    assert_eq!((before[1].pid, before[1].status), (Some(pid), Some(ExitStatus::Code(3))));
+    assert_eq!((before[0].requested, before[1].requested), (true, false));
+    world.crash(0);
+    assert_eq!(exits(&world), before);
+    for name in ["*", "redis:1", "none"] {
+        let asked = world.table.info(name, world.kernel.now(), Duration::ZERO, 0);
+        assert_eq!(asked.is_err(), name != "*", "{name}: one is one");
+    }
+}
+
+#[test]
+fn restarts_that_come_when_the_new_process_is_there_already_are_one_more_together() {
+    let mut world = World::new(vec![companion("redis")]);
+    world.behave("redis", Program { ready_after: Some(Duration::from_secs(5)), ..Program::obedient() });
+    world.seconds(10);
+    let early: Vec<_> = (0..5).map(|_| world.ask(restart(&["redis"]))).collect();
+    world.seconds(3);
+    assert_eq!(world.spawned.len(), 2);
+    let late: Vec<_> = (0..5).map(|_| world.ask(restart(&["redis"]))).collect();
+    world.seconds(4);
+    for asked in early {
+        assert_eq!(world.message(asked), "restarted");
+    }
+    assert!(late.iter().all(|&asked| world.reply(asked).is_none()));
+    world.seconds(20);
+    for asked in late {
+        assert_eq!(world.message(asked), "restarted");
+    }
+    assert_eq!((world.spawned.len(), world.state("redis")), (3, State::Running));
+}
+
+#[test]
+fn a_stop_answers_restarts_that_wait_behind_another_one() {
+    let mut world = World::new(vec![companion("redis")]);
+    world.behave("redis", Program { ready_after: Some(Duration::from_secs(5)), ..Program::obedient() });
+    world.seconds(10);
+    let first = world.ask(restart(&["redis"]));
+    world.seconds(3);
+    let second = world.ask(restart(&["redis"]));
+    world.ask(stop(&["redis"]));
+    for asked in [first, second] {
+        assert_eq!(world.message(asked), "was stopped meanwhile");
+    }
+    world.seconds(100);
+    assert_eq!((world.spawned.len(), world.state("redis")), (2, State::Stopped));
 }

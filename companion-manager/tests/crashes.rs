@@ -5,6 +5,7 @@ mod world;
 use companion_manager::table::Input;
 use proto::control::{ScaleChange, ScaleTarget, Verb};
 use proto::link::{Pace, ToArbiter};
+use proto::spec::{CompanionSpec, RestartPolicy};
 use std::time::Duration;
 use supervise::simulator::Program;
 use supervise::{ExitStatus, State};
@@ -121,7 +122,8 @@ fn a_restart_leaves_everything_running_wherever_the_manager_dies() {
 #[test]
 fn a_start_is_carried_out_wherever_the_manager_dies() {
     for performed in 0..6 {
-        let mut quiet = companion("quiet");
+        // One that would not be started again, had it really been started.
+        let mut quiet = CompanionSpec { restart: RestartPolicy::Never, ..companion("quiet") };
         quiet.autostart = false;
         let mut world = World::new(vec![quiet]);
         world.seconds(1);
@@ -138,9 +140,97 @@ fn a_start_is_carried_out_wherever_the_manager_dies() {
             world.kernel.now(),
         );
         world.crash(performed);
-        world.seconds(10);
+        world.seconds(1);
         assert_eq!((world.state("quiet"), world.living()), (State::Running, 1), "after {performed} actions");
     }
+}
+
+#[test]
+fn a_commit_that_was_carried_out_but_not_told_of_starts_nothing_twice() {
+    for later in [10, 100, 3000] {
+        let mut world = World::new(vec![companion("gone"), companion("same")]);
+        let stubborn = Program { leaves_after: Some((Duration::from_secs(1), 0)), ..Program::obedient() };
+        world.behave("gone", stubborn);
+        world.seconds(1);
+        let spec = specification(vec![companion("fresh"), companion("same")]);
+        world.prepare(spec.clone());
+        world.handle(Input::Commit { only: None });
+        world.run_for(Duration::from_millis(later));
+        let fresh = world.pids("fresh");
+        assert_eq!((fresh.len(), world.spawned.len()), (1, 3));
+        world.told.clear();
+        world.crash(0);
+        world.handle(Input::Commit { only: None });
+        world.candidate = None;
+        world.spec = spec;
+        world.seconds(10);
+        assert_eq!((world.pids("fresh"), world.spawned.len()), (fresh, 3), "after {later} ms");
+        assert!(world.table.by_name("gone").is_none());
+        let report = world.report();
+        assert_eq!(report.added, names(&["fresh"]));
+        assert_eq!(report.removed, names(&["gone"]));
+    }
+}
+
+#[test]
+fn what_was_lost_is_not_begun_again_where_it_is_to_stop_or_to_go() {
+    for performed in 0..4 {
+        let migration = CompanionSpec { restart: RestartPolicy::Never, autostart: false, ..companion("rq") };
+        let mut world = World::new(vec![migration]);
+        world.seconds(1);
+        let asker = companion_manager::table::Asker { client: 1, id: 1, token: [1; 16] };
+        let request = proto::control::Request { id: 1, token: [1; 16], wait: true, verb: start(&["rq"]) };
+        world.table.handle(Input::Command { asker, request }, world.kernel.now());
+        world.stop = Some((true, Pace::Graceful));
+        world.crash(performed);
+        world.seconds(10);
+        assert_eq!(world.living(), 0, "after {performed} actions");
+        assert!(!world.lines.iter().any(|line| line.contains("starting it again")), "{:?}", world.lines);
+
+        let mut world = World::new(vec![]);
+        let mut spec = specification(vec![companion("fresh")]);
+        spec.required = names(&["fresh"]);
+        world.table.handle(Input::Prepare { operation: 1, spec }, world.kernel.now());
+        // The reload is given up meanwhile.
+        world.crash(performed);
+        world.seconds(10);
+        assert_eq!(world.living(), 0, "after {performed} actions");
+        assert!(!world.lines.iter().any(|line| line.contains("starting it again")), "{:?}", world.lines);
+    }
+}
+
+#[test]
+fn an_end_is_in_the_history_once_though_the_next_run_is_lost() {
+    for performed in 0..4 {
+        let mut world = World::new(vec![companion("redis")]);
+        world.seconds(2);
+        let (run, _) = world.kernel.runs().next().expect("it runs");
+        world.kernel.exit(run, 3);
+        world.fuse = Some(performed);
+        world.seconds(1);
+        assert_eq!(world.state("redis"), State::Running);
+        let info = world.table.info("redis", world.kernel.now(), Duration::from_secs(1000), 0).unwrap();
+        assert_eq!(info.exits.len(), 1, "after {performed} actions: {:?}", info.exits);
+    }
+}
+
+#[test]
+fn what_a_reload_that_is_given_up_had_started_is_removed_by_the_next_manager() {
+    let mut world = World::new(vec![companion("same")]);
+    world.seconds(1);
+    let mut spec = specification(vec![companion("fresh"), companion("same")]);
+    spec.required = names(&["fresh"]);
+    world.prepare(spec);
+    world.seconds(1);
+    assert_eq!(world.living(), 2);
+    world.crash(0);
+    world.seconds(1);
+    assert_eq!(world.living(), 2);
+    world.handle(Input::Abort);
+    world.candidate = None;
+    world.seconds(10);
+    assert_eq!((world.living(), world.spawned.len()), (1, 2));
+    assert!(world.table.by_name("fresh").is_none());
 }
 
 #[test]
@@ -154,13 +244,13 @@ fn a_commit_is_carried_out_by_the_next_manager_wherever_the_first_dies() {
             other.process.command.push("--other".into());
             let spec = specification(vec![companion("fresh"), other, companion("same")]);
             world.table.handle(Input::Prepare { operation: 1, spec: spec.clone() }, world.kernel.now());
-            world.table.handle(Input::Commit, world.kernel.now());
+            world.table.handle(Input::Commit { only: None }, world.kernel.now());
             if told_new {
                 world.spec = spec.clone();
             }
             world.crash(performed);
             world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
-            world.handle(Input::Commit);
+            world.handle(Input::Commit { only: None });
             world.spec = spec;
             world.seconds(10);
             assert!(world.told.iter().any(|message| matches!(message, ToArbiter::Committed { .. })));

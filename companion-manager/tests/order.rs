@@ -3,8 +3,9 @@
 mod world;
 
 use companion_manager::table::Input;
+use proto::control::STOPPING;
 use proto::link::{Pace, ToArbiter};
-use proto::spec::CompanionSpec;
+use proto::spec::{CompanionSpec, Flapping};
 use std::time::Duration;
 use supervise::simulator::{Kernel, Odds, Program};
 use supervise::{ExitStatus, State};
@@ -34,6 +35,36 @@ fn a_gate_opens_when_everything_below_is_ready() {
     world.seconds(2);
     assert_eq!(world.spawned.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["db", "rq", "web"]);
     assert_eq!(world.state("web"), State::Running);
+}
+
+#[test]
+fn changes_of_state_are_told_only_where_that_is_asked_for() {
+    for tells_changes in [false, true] {
+        let mut spec = specification(vec![companion("db")]);
+        spec.tells_changes = tells_changes;
+        let mut world = World::with(spec, Kernel::new(7, Odds::calm()), false);
+        world.behave("db", Program { ready_after: Some(Duration::from_secs(2)), ..Program::obedient() });
+        world.seconds(3);
+        world.ask(stop(&["db"]));
+        world.seconds(1);
+        let changes: Vec<_> = world
+            .take_told()
+            .into_iter()
+            .filter_map(|message| match message {
+                ToArbiter::CompanionEvent(change) => {
+                    Some((change.before, change.after, change.pid.is_some()))
+                }
+                _ => None,
+            })
+            .collect();
+        let all = [
+            (State::Stopped, State::Starting, false),
+            (State::Starting, State::Running, true),
+            (State::Running, State::Stopping, true),
+            (State::Stopping, State::Stopped, true),
+        ];
+        assert_eq!(changes, if tells_changes { all.to_vec() } else { Vec::new() });
+    }
 }
 
 #[test]
@@ -106,6 +137,130 @@ fn a_start_during_a_stop_of_all_spares_what_was_not_asked_yet() {
     assert_eq!(world.state("rq"), State::Stopped);
 }
 
+#[test]
+fn a_start_during_a_stop_of_all_holds_up_nobody_else() {
+    for seconds in [1, 4] {
+        let mut world = World::new(vec![
+            companion("db"),
+            after("rq", &["db"]),
+            after("web", &["rq"]),
+            after("www", &["rq"]),
+        ]);
+        world.behave("web", slow_to_stop());
+        world.behave("rq", slow_to_stop());
+        world.seconds(1);
+        let stopped = world.ask(stop(&["*"]));
+        world.seconds(seconds);
+        let asked_already = seconds > 3;
+        assert_eq!(world.state("rq"), if asked_already { State::Stopping } else { State::Running });
+        let started = world.ask(start(&["rq"]));
+        world.seconds(10);
+        assert_eq!(world.message(stopped), "stopped; was started meanwhile; stopped; stopped");
+        assert_eq!(world.state("db"), State::Stopped);
+        if asked_already {
+            // It goes first, and what it comes after was being stopped then.
+            assert_eq!(world.message(started), "comes after db, which is STOPPED: start db first");
+            assert_eq!(world.living(), 0);
+        } else {
+            assert_eq!((world.message(started).as_str(), world.living()), ("was already running", 1));
+        }
+    }
+}
+
+fn reason(world: &World, name: &str) -> String {
+    let shown =
+        world.table.view(&world::names(&[name]), world.kernel.now(), Duration::ZERO).expect("it is known");
+    shown[0].processes[0].process.reason.clone().unwrap_or_default()
+}
+
+fn crashing() -> Program {
+    Program { ends_after: Some((Duration::from_millis(100), ExitStatus::Code(1))), ..Program::obedient() }
+}
+
+#[test]
+fn start_of_what_comes_after_something_given_up_fails_at_once_and_works_when_that_is_started_again() {
+    let mut db = companion("db");
+    let window = Duration::from_secs(60);
+    db.flapping = Some(Flapping { attempts: 1, window, retry_in: Duration::ZERO, max_retry: 0 });
+    let mut world = World::new(vec![db, after("rq", &["db"])]);
+    world.behave("db", Program { ready_after: None, ..crashing() });
+    world.seconds(1);
+    assert_eq!((world.state("db"), world.state("rq")), (State::Fatal, State::Starting));
+    let alone = world.ask(start(&["rq"]));
+    assert_eq!(world.message(alone), "comes after db, which is FATAL: start db first");
+    world.behave("db", Program::obedient());
+    world.ask(start(&["db"]));
+    world.seconds(1);
+    assert_eq!(world.state("rq"), State::Running, "it was still wanted");
+}
+
+#[test]
+fn one_that_comes_after_something_that_fails_again_and_again_starts_once_that_is_ready() {
+    let mut world = World::new(vec![companion("db"), after("rq", &["db"])]);
+    world.behave("db", Program { ready_after: None, ..crashing() });
+    world.seconds(20);
+    assert_eq!((world.state("db"), world.state("rq")), (State::Backoff, State::Starting));
+    assert_eq!(reason(&world, "rq"), "waiting for db to be ready");
+    assert!(world.spawned.iter().all(|(name, _)| name == "db"));
+    world.behave("db", Program::obedient());
+    world.seconds(60);
+    assert_eq!(world.state("rq"), State::Running);
+}
+
+#[test]
+fn a_chain_of_fifty_starts_from_its_bottom_and_stops_from_its_top() {
+    let all: Vec<String> = (0..50).map(|number| format!("link{number:02}")).collect();
+    let spec = |at: usize| {
+        after(&all[at], &all[at.saturating_sub(1)..at].iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let mut world = World::new((0..50).map(spec).collect());
+    world.seconds(5);
+    let started: Vec<&str> = world.spawned.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(started, all);
+    let asked = world.ask(stop(&["*"]));
+    world.seconds(5);
+    assert_eq!(world.message(asked), vec!["stopped"; 50].join("; "));
+    let mut asked: Vec<&str> = world.signalled.iter().map(|(name, ..)| name.as_str()).collect();
+    asked.reverse();
+    assert_eq!(asked, all);
+}
+
+#[test]
+fn another_order_counts_from_the_reload_on_that_brings_it_and_replaces_nobody() {
+    let mut world = World::new(vec![companion("db"), companion("rq"), companion("web")]);
+    world.seconds(1);
+    let before = [world.pids("db"), world.pids("rq"), world.pids("web")];
+    let spec = specification(vec![companion("db"), after("rq", &["db"]), after("web", &["rq"])]);
+    world.spec = spec.clone();
+    world.handle(Input::Prepare { operation: 1, spec });
+    world.handle(Input::Commit { only: None });
+    world.seconds(1);
+    assert_eq!([world.pids("db"), world.pids("rq"), world.pids("web")], before);
+    world.crash(0);
+    world.ask(stop(&["*"]));
+    world.seconds(1);
+    let asked: Vec<&str> = world.signalled.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(asked, ["web", "rq", "db"]);
+    let refused = world.ask(start(&["web"]));
+    assert_eq!(world.message(refused), "comes after rq, which is STOPPED: start rq first");
+}
+
+#[test]
+fn one_that_no_longer_waits_for_anything_starts_with_the_reload_that_says_so() {
+    let mut world = World::new(vec![companion("db"), after("rq", &["db"])]);
+    world.behave("db", Program { ready_after: None, ..Program::obedient() });
+    world.seconds(1);
+    assert_eq!(world.state("rq"), State::Starting);
+    for spec in [vec![companion("db"), companion("rq")], vec![companion("rq")]] {
+        let spec = specification(spec);
+        world.spec = spec.clone();
+        world.handle(Input::Prepare { operation: 1, spec });
+        world.handle(Input::Commit { only: None });
+        world.seconds(1);
+        assert_eq!(world.state("rq"), State::Running);
+    }
+}
+
 fn required(names: &[&str]) -> World {
     let mut spec = specification(vec![companion("db"), companion("mail"), after("rq", &["db"])]);
     spec.required = world::names(names);
@@ -132,7 +287,7 @@ fn the_others_stop_before_what_the_workers_require() {
     assert_eq!(world.take_told(), [ToArbiter::Stopped { required_too: false, killed: false }]);
     assert_eq!((world.state("db"), world.state("mail")), (State::Running, State::Stopped));
     let refused = world.ask(start(&["mail"]));
-    assert_eq!(world.message(refused), "arbiter is stopping: nothing is started any more");
+    assert_eq!(world.message(refused), STOPPING);
     world.handle(Input::Stop { required_too: true, pace: Pace::Graceful });
     world.seconds(1);
     assert!(world.take_told().contains(&ToArbiter::Stopped { required_too: true, killed: false }));
@@ -182,7 +337,7 @@ fn force_kills_all_at_once() {
     world.handle(Input::Stop { required_too: true, pace: Pace::Force });
     world.run_for(Duration::from_millis(100));
     assert_eq!(world.living(), 0);
-    assert!(world.told.contains(&ToArbiter::Stopped { required_too: true, killed: false }));
+    assert!(world.told.contains(&ToArbiter::Stopped { required_too: true, killed: true }));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use proto::spec::CompanionSpec;
 use std::time::Duration;
 use supervise::simulator::Program;
 use supervise::{ExitStatus, State};
-use world::{World, companion, names, specification, stop};
+use world::{World, companion, names, restart, specification, stop};
 
 fn changed(name: &str) -> CompanionSpec {
     let mut spec = companion(name);
@@ -29,17 +29,8 @@ impl World {
     fn reload(&mut self, companions: Vec<CompanionSpec>) {
         let spec = specification(companions);
         self.handle(Input::Prepare { operation: 1, spec: spec.clone() });
-        self.handle(Input::Commit);
+        self.handle(Input::Commit { only: None });
         self.spec = spec;
-    }
-
-    fn report(&mut self) -> ReloadReport {
-        let told = self.take_told();
-        let report = told.into_iter().rev().find_map(|message| match message {
-            ToArbiter::Committed { report, .. } => Some(report),
-            _ => None,
-        });
-        report.expect("the reload is done")
     }
 }
 
@@ -77,7 +68,7 @@ fn every_companion_ends_up_in_its_class_and_only_those_that_must_are_restarted()
 fn each_setting_that_a_process_keeps_for_life_restarts_it() {
     let changes: [fn(&mut CompanionSpec); 8] = [
         |spec| spec.process.cwd = "/tmp".into(),
-        |spec| spec.process.env.push(("A".into(), "1".into())),
+        |spec| spec.env_digest = 1,
         |spec| spec.process.umask = Some(0o77),
         |spec| spec.process.nice = Some(3),
         |spec| spec.stdout = proto::spec::Output::Null,
@@ -162,6 +153,36 @@ fn what_fails_afterwards_is_reported_and_the_rest_of_it_not_touched() {
 }
 
 #[test]
+fn what_a_failed_reload_left_as_it_was_the_next_one_restarts() {
+    let mut old = companion("rq");
+    old.count = 3;
+    let mut world = World::new(vec![old]);
+    world.seconds(1);
+    let before = world.pids("rq");
+    world.behave("rq", crashing());
+    let mut new = changed("rq");
+    new.count = 3;
+    world.reload(vec![new.clone()]);
+    world.seconds(1);
+    assert_eq!(world.report().problems.len(), 1);
+    assert_eq!(world.pids("rq")[..], before[1..], "two still run with the settings before");
+    world.behave("rq", Program::obedient());
+    world.seconds(20);
+    world.handle(Input::Compare { operation: 1, spec: specification(vec![new.clone()]) });
+    assert_eq!(world.report().restarted, ["rq"]);
+    world.reload(vec![new.clone()]);
+    world.seconds(2);
+    let report = world.report();
+    assert_eq!((report.restarted, report.problems), (names(&["rq"]), names(&[])));
+    let after = world.pids("rq");
+    assert_eq!((after.len(), after.iter().any(|pid| before.contains(pid))), (3, false));
+    world.reload(vec![new]);
+    world.seconds(2);
+    assert_eq!(world.report().unchanged, ["rq"]);
+    assert_eq!(world.pids("rq"), after);
+}
+
+#[test]
 fn new_required_ones_are_ready_before_anything_else_changes_and_removed_by_an_abort() {
     let mut world = World::new(vec![companion("old")]);
     world.seconds(1);
@@ -173,7 +194,7 @@ fn new_required_ones_are_ready_before_anything_else_changes_and_removed_by_an_ab
     world.seconds(1);
     assert!(!world.told.iter().any(|message| matches!(message, ToArbiter::Prepared { .. })));
     world.seconds(2);
-    assert!(world.told.contains(&ToArbiter::Prepared { operation: 1, result: Ok(()) }));
+    assert!(world.told.contains(&ToArbiter::Prepared { operation: 1, result: Ok(true) }));
     assert_eq!(world.spawned.len(), 2, "extra and old wait for the commit");
     world.handle(Input::Abort);
     world.seconds(1);
@@ -181,7 +202,7 @@ fn new_required_ones_are_ready_before_anything_else_changes_and_removed_by_an_ab
     world.take_told();
     world.handle(Input::Prepare { operation: 1, spec });
     world.seconds(3);
-    world.handle(Input::Commit);
+    world.handle(Input::Commit { only: None });
     world.seconds(1);
     let report = world.report();
     assert_eq!((report.added, report.restarted), (names(&["db", "extra"]), names(&["old"])));
@@ -194,14 +215,29 @@ fn one_that_is_newly_required_is_waited_for_though_it_is_not_new() {
     let mut spec = specification(vec![companion("db")]);
     world.behave("db", Program { ready_after: Some(Duration::from_secs(3)), ..Program::obedient() });
     world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
-    world.handle(Input::Commit);
+    world.handle(Input::Commit { only: None });
     world.seconds(1);
     spec.required = names(&["db"]);
     world.take_told();
     world.handle(Input::Prepare { operation: 2, spec });
     assert_eq!(world.take_told(), []);
     world.seconds(3);
-    assert!(world.take_told().contains(&ToArbiter::Prepared { operation: 2, result: Ok(()) }));
+    assert!(world.take_told().contains(&ToArbiter::Prepared { operation: 2, result: Ok(false) }));
+}
+
+#[test]
+fn a_required_one_that_was_stopped_by_hand_is_not_waited_for() {
+    let mut world = World::new(vec![]);
+    let mut spec = specification(vec![companion("db")]);
+    spec.required = names(&["db"]);
+    world.handle(Input::Prepare { operation: 1, spec: spec.clone() });
+    world.seconds(1);
+    world.handle(Input::Commit { only: None });
+    world.ask(stop(&["db"]));
+    world.seconds(1);
+    world.take_told();
+    world.handle(Input::Prepare { operation: 2, spec });
+    assert!(world.take_told().contains(&ToArbiter::Prepared { operation: 2, result: Ok(false) }));
 }
 
 #[test]
@@ -254,4 +290,36 @@ fn a_comparison_changes_nothing() {
     );
     world.seconds(1);
     assert_eq!((world.spawned.len(), world.living()), (2, 2));
+}
+
+/// A load or an unload failed with what became of a companion that somebody else restarted meanwhile.
+#[test]
+fn a_change_that_is_about_one_companion_neither_restarts_others_nor_waits_for_them() {
+    let two = |spec: CompanionSpec| CompanionSpec { count: 2, ..spec };
+    let mut world = World::new(vec![two(companion("behind")), companion("busy")]);
+    world.seconds(1);
+    world.behave("behind", crashing());
+    world.reload(vec![two(changed("behind")), companion("busy")]);
+    world.seconds(1);
+    assert_eq!(world.report().problems.len(), 1);
+    let before = world.pids("behind");
+    assert_eq!(before.len(), 1, "it still runs with the settings before");
+    world.behave("busy", Program { ready_after: Some(Duration::from_secs(5)), ..Program::obedient() });
+    world.ask(restart(&["busy"]));
+    world.seconds(1);
+    world.take_told();
+    let spec = specification(vec![two(changed("behind")), companion("busy"), companion("fresh")]);
+    world.handle(Input::Prepare { operation: 2, spec });
+    world.handle(Input::Commit { only: Some(names(&["fresh"])) });
+    world.seconds(1);
+    let expected = ReloadReport { added: names(&["fresh"]), ..ReloadReport::default() };
+    assert_eq!(world.report(), expected);
+    assert_eq!(world.pids("behind"), before);
+    let spec = specification(vec![two(changed("behind")), companion("busy")]);
+    world.handle(Input::Prepare { operation: 3, spec });
+    world.handle(Input::Commit { only: Some(names(&["fresh"])) });
+    world.seconds(1);
+    let expected = ReloadReport { removed: names(&["fresh"]), ..ReloadReport::default() };
+    assert_eq!(world.report(), expected);
+    assert_eq!(world.pids("behind"), before);
 }

@@ -144,6 +144,7 @@ fn what_is_no_request_gets_an_error_and_the_end_and_nobody_else_notices() {
         [hello(), frame(b"nonsense")].concat(),
         [hello(), unknown_verb].concat(),
         [hello(), too_long].concat(),
+        [hello(), request(0)].concat(),
         frame(b"GET / HTTP/1.1"),
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
     ] {
@@ -153,6 +154,23 @@ fn what_is_no_request_gets_an_error_and_the_end_and_nobody_else_notices() {
     other.write_all(&request(1)).unwrap();
     fixture.turn();
     assert_eq!(fixture.requests.len(), 1);
+}
+
+#[test]
+fn two_requests_under_way_have_not_one_id() {
+    let mut fixture = Fixture::new("ids");
+    let mut stream = fixture.connect();
+    stream.write_all(&[hello(), request(7)].concat()).unwrap();
+    fixture.turn();
+    fixture.answer(fixture.requests[0].0, 7, Reply::Done(Answer::Done));
+    stream.write_all(&request(7)).unwrap();
+    fixture.turn();
+    assert_eq!(fixture.requests.len(), 2, "an id may be used again");
+    stream.write_all(&request(7)).unwrap();
+    fixture.turn();
+    Hello::decode(&next_frame(&mut stream)).unwrap();
+    assert_eq!([response(&mut stream).id, response(&mut stream).id], [7, 0]);
+    assert_eq!((fixture.requests.len(), stream.read(&mut [0]).unwrap()), (2, 0));
 }
 
 #[test]
@@ -263,4 +281,45 @@ fn as_many_clients_as_promised_are_served_and_more_wait_their_turn() {
     fixture.turn();
     fixture.turn();
     assert_eq!((fixture.requests.len(), fixture.gone), (CLIENTS_MAX + 2, 2));
+}
+
+#[test]
+fn clients_that_want_nothing_make_room_for_those_that_do() {
+    sys::process::raise_nofile().unwrap();
+    let mut fixture = Fixture::new("idle");
+    let mut streams = Vec::new();
+    for number in 0..CLIENTS_MAX {
+        let mut stream = fixture.connect();
+        // The first one waits for an answer, and the second one has just begun to ask.
+        let asks: &[u8] = match number {
+            0 => &request(1),
+            1 => &request(1)[..5],
+            _ => &[],
+        };
+        stream.write_all(&[&hello(), asks].concat()).unwrap();
+        streams.push(stream);
+        fixture.turn();
+    }
+    let mut others = [fixture.connect(), fixture.connect()];
+    for other in &mut others {
+        other.write_all(&[hello(), request(7)].concat()).unwrap();
+    }
+    fixture.turn();
+    assert_eq!((fixture.requests.len(), fixture.gone), (1, 0), "nobody has been idle for long");
+    fixture.now = fixture.now + Duration::from_secs(1);
+    // The listener is heard again, and then says that somebody waits.
+    fixture.turn();
+    fixture.turn();
+    assert_eq!((fixture.requests.len(), fixture.gone), (3, 2));
+    fixture.answer(fixture.requests[0].0, 1, Reply::Done(Answer::Done));
+    Hello::decode(&next_frame(&mut streams[0])).unwrap();
+    assert_eq!(response(&mut streams[0]).id, 1);
+    // Who has just been answered is not the first to go.
+    fixture.now = fixture.now + Duration::from_secs(60);
+    let mut last = fixture.connect();
+    last.write_all(&[hello(), request(8)].concat()).unwrap();
+    fixture.turn();
+    streams[0].write_all(&request(2)).unwrap();
+    fixture.turn();
+    assert_eq!(fixture.requests[3..].iter().map(|(_, request)| request.id).collect::<Vec<_>>(), [8, 2]);
 }

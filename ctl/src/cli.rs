@@ -1,10 +1,13 @@
 //! The command line.
 
+use crate::completion;
 use crate::exit_code;
 use crate::problem::Problem;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::engine::ArgValueCompleter;
 use proto::control::ScaleChange;
+use proto::nearest::nearest;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,7 +33,7 @@ pub(crate) struct Options {
     #[arg(short, long, global = true, value_name = "SOCKET", conflicts_with = "instance")]
     pub(crate) socket: Option<PathBuf>,
     /// The arbiter whose socket is /run/arbiter/INSTANCE/control.sock
-    #[arg(short, long, global = true, value_name = "INSTANCE")]
+    #[arg(short, long, global = true, value_name = "INSTANCE", add = ArgValueCompleter::new(completion::instances))]
     pub(crate) instance: Option<String>,
     /// Answer with one JSON object instead of text
     #[arg(long, global = true)]
@@ -46,6 +49,14 @@ pub(crate) struct Options {
     pub(crate) color: Color,
 }
 
+/// Shells whose command lines can be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
 /// When states are coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
@@ -59,9 +70,9 @@ pub(crate) enum Command {
     /// Show everything, or the companions named
     Status {
         /// Full names, NAME:SLOT, or patterns
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = ArgValueCompleter::new(completion::companions))]
         names: Vec<String>,
-        /// Show it again and again
+        /// Keep it up to date until Ctrl-C or q
         #[arg(long, conflicts_with = "check")]
         watch: bool,
         /// Exit with 3 unless all is as configured
@@ -77,8 +88,11 @@ pub(crate) enum Command {
     /// Stop companions
     #[command(override_usage = "arbiterctl stop companion [--force] NAME...")]
     Stop {
+        /// With SIGKILL at once
+        #[arg(long, global = true)]
+        force: bool,
         #[command(subcommand)]
-        what: Stop,
+        what: Companions,
     },
     /// Restart companions, workers or the manager
     #[command(override_usage = "arbiterctl restart companion NAME... | workers | worker SLOT | manager")]
@@ -112,6 +126,9 @@ pub(crate) enum Command {
     /// Run an extra process from a companion's settings
     #[command(override_usage = "arbiterctl run companion NAME [--env K=V]... [--wait] [-- ARG...]")]
     Run {
+        /// Wait for its end; exit with 0 if it succeeded, else with 1
+        #[arg(long, global = true)]
+        wait: bool,
         #[command(subcommand)]
         what: Run,
     },
@@ -124,21 +141,27 @@ pub(crate) enum Command {
     /// Show processor time, memory, descriptors and threads
     Stats {
         /// Full names, NAME:SLOT, or patterns
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = ArgValueCompleter::new(completion::companions))]
         names: Vec<String>,
-        /// Show it again and again
+        /// Keep it up to date until Ctrl-C or q
         #[arg(long)]
         watch: bool,
     },
     /// Print process ids; without a name arbiter's
     Pid {
         /// Full names, NAME:SLOT, or patterns
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", add = ArgValueCompleter::new(completion::companions))]
         names: Vec<String>,
     },
     /// Show captured output
     #[command(override_usage = "arbiterctl logs companion NAME [-f] [-n LINES]")]
     Logs {
+        /// Go on with what comes
+        #[arg(short, long, global = true)]
+        follow: bool,
+        /// Only the last lines
+        #[arg(short = 'n', long, global = true, value_name = "LINES")]
+        lines: Option<u64>,
         #[command(subcommand)]
         what: Logs,
     },
@@ -200,10 +223,15 @@ pub(crate) enum Command {
     Ping,
     /// Show the versions of all programs
     Version,
-    /// Print a completion script
+    /// Print a script that completes command lines in a shell
     Completions {
-        /// bash, zsh or fish
-        shell: String,
+        /// For which shell
+        shell: Shell,
+    },
+    /// Show how a verb is used
+    Help {
+        /// The verb; without one, all of them
+        verb: Vec<String>,
     },
 }
 
@@ -212,7 +240,7 @@ pub(crate) enum Companions {
     /// Companions
     Companion {
         /// Full names, NAME:SLOT, or patterns
-        #[arg(required = true, value_name = "NAME")]
+        #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(completion::companions))]
         names: Vec<String>,
     },
 }
@@ -222,20 +250,8 @@ pub(crate) enum Companion {
     /// A companion
     Companion {
         /// Its full name
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Stop {
-    /// Companions
-    Companion {
-        /// Full names, NAME:SLOT, or patterns
-        #[arg(required = true, value_name = "NAME")]
-        names: Vec<String>,
-        /// With SIGKILL at once
-        #[arg(long)]
-        force: bool,
     },
 }
 
@@ -244,7 +260,7 @@ pub(crate) enum Restart {
     /// Companions, one process after the other
     Companion {
         /// Full names, NAME:SLOT, or patterns
-        #[arg(required = true, value_name = "NAME")]
+        #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(completion::companions))]
         names: Vec<String>,
     },
     /// All workers, new before old
@@ -252,7 +268,7 @@ pub(crate) enum Restart {
     /// One worker, new before old
     Worker {
         /// Its slot
-        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..), add = ArgValueCompleter::new(completion::workers))]
         slot: u32,
     },
     /// The manager; companions run on
@@ -268,7 +284,7 @@ pub(crate) enum Reload {
     /// Let companions reload: by their reload_signal, else by a rolling restart
     Companion {
         /// Full names, NAME:SLOT, or patterns
-        #[arg(required = true, value_name = "NAME")]
+        #[arg(required = true, value_name = "NAME", add = ArgValueCompleter::new(completion::companions))]
         names: Vec<String>,
     },
 }
@@ -278,6 +294,7 @@ pub(crate) enum Scale {
     /// A companion
     Companion {
         /// Its full name
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
         /// How many, or how many more or fewer
         #[arg(value_name = "N|+N|-N", allow_hyphen_values = true, value_parser = scale_change)]
@@ -296,24 +313,25 @@ pub(crate) enum Signal {
     /// A companion's processes
     Companion {
         /// Full name, NAME:SLOT, or pattern
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
         /// TERM, SIGTERM or 15
-        #[arg(value_parser = signal)]
+        #[arg(value_parser = signal, add = ArgValueCompleter::new(completion::signals))]
         signal: i32,
     },
     /// All workers
     Workers {
         /// TERM, SIGTERM or 15
-        #[arg(value_parser = signal)]
+        #[arg(value_parser = signal, add = ArgValueCompleter::new(completion::signals))]
         signal: i32,
     },
     /// One worker
     Worker {
         /// Its slot
-        #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..), add = ArgValueCompleter::new(completion::workers))]
         slot: u32,
         /// TERM, SIGTERM or 15
-        #[arg(value_parser = signal)]
+        #[arg(value_parser = signal, add = ArgValueCompleter::new(completion::signals))]
         signal: i32,
     },
 }
@@ -323,13 +341,11 @@ pub(crate) enum Run {
     /// From a companion's settings
     Companion {
         /// Its full name
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
         /// A variable set over the companion's
         #[arg(long, value_name = "K=V", value_parser = variable)]
         env: Vec<(String, String)>,
-        /// Wait for its end; exit with 0 if it succeeded, else with 1
-        #[arg(long)]
-        wait: bool,
         /// Appended to the companion's command
         #[arg(last = true, value_name = "ARG")]
         args: Vec<String>,
@@ -341,13 +357,8 @@ pub(crate) enum Logs {
     /// Of a companion
     Companion {
         /// Full name, or NAME:SLOT
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
-        /// Go on with what comes
-        #[arg(short, long)]
-        follow: bool,
-        /// Only the last lines
-        #[arg(short = 'n', long, value_name = "LINES")]
-        lines: Option<u64>,
     },
 }
 
@@ -356,6 +367,7 @@ pub(crate) enum Wait {
     /// For a companion
     Companion {
         /// Full name, NAME:SLOT, or pattern
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
         /// Until when
         until: Until,
@@ -374,11 +386,12 @@ pub(crate) enum Send {
     /// To a companion
     Companion {
         /// Full name, or NAME:SLOT
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
         /// A line; without it standard input is sent as it is
         text: Option<String>,
         /// To this stream instead of standard input
-        #[arg(long, value_name = "S")]
+        #[arg(long, value_name = "S", add = ArgValueCompleter::new(completion::streams))]
         stream: Option<String>,
         /// Close it afterwards
         #[arg(long)]
@@ -391,9 +404,10 @@ pub(crate) enum Recv {
     /// From a companion
     Companion {
         /// Full name, or NAME:SLOT
+        #[arg(add = ArgValueCompleter::new(completion::companions))]
         name: String,
         /// The stream
-        #[arg(long, value_name = "S")]
+        #[arg(long, value_name = "S", add = ArgValueCompleter::new(completion::streams))]
         stream: String,
         /// Go on with what comes
         #[arg(short, long)]
@@ -425,7 +439,12 @@ fn scale_change(text: &str) -> Result<ScaleChange, String> {
 }
 
 fn signal(text: &str) -> Result<i32, String> {
-    proto::supervise::signal_number(text).ok_or_else(|| "give a signal such as TERM, SIGTERM or 15".into())
+    proto::supervise::signal_number(text).ok_or_else(|| {
+        let short = proto::supervise::signal_names().map(|name| name.trim_start_matches("SIG"));
+        let near = nearest(text.to_ascii_uppercase().trim_start_matches("SIG"), short);
+        let near = near.map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+        format!("{near}give a signal such as TERM, SIGTERM or 15")
+    })
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
@@ -435,13 +454,38 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `start redis` instead of `start companion redis`, as others have it.
+fn left_out_companion(error: &clap::Error) -> Option<String> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::StyledStr(text)) => Some(text.to_string()),
+        _ => None,
+    };
+    let name = text(ContextKind::InvalidSubcommand)?;
+    let usage = text(ContextKind::Usage)?;
+    let (verb, rest) = usage.split_once("arbiterctl ")?.1.split_once(' ')?;
+    rest.contains("companion ").then(|| {
+        format!(
+            "`{verb}` does not know `{name}`; if that is a companion: `arbiterctl {verb} companion {name}`; usage: \
+             arbiterctl {verb} {rest}"
+        )
+    })
+}
+
 /// clap's several lines about a wrong command line as a problem of one line.
 pub(crate) fn usage_problem(error: &clap::Error) -> Problem {
     let text = error.to_string();
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // Its text is the whole help: of that, only the right form is worth repeating.
         let usage = text.lines().find_map(|line| line.strip_prefix("Usage: ")).unwrap_or("arbiterctl VERB");
-        let message = format!("something is missing; usage: {usage}; try `arbiterctl --help`");
+        let message = if usage.contains("<COMMAND>") {
+            "what is to be done? `arbiterctl status` shows what runs, `arbiterctl --help` all verbs".into()
+        } else {
+            format!("something is missing; usage: {usage}; try `arbiterctl --help`")
+        };
+        return Problem::new(exit_code::USAGE, message);
+    }
+    if let Some(message) = left_out_companion(error) {
         return Problem::new(exit_code::USAGE, message);
     }
     let text = text.strip_prefix("error: ").unwrap_or(&text);

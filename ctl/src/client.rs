@@ -7,10 +7,13 @@
 use crate::connection::{Connection, Deadline, Trouble};
 use crate::exit_code;
 use crate::locate;
-use crate::problem::Problem;
+use crate::problem::{Problem, words};
 use crate::verbs;
-use proto::control::{Answer, Chunk, Failure, FailureKind, Progress, Reply, Request, Token, Verb};
+use proto::control::{
+    Answer, Chunk, Event, Failure, FailureKind, LogRequest, Progress, Reply, Request, Token, Verb,
+};
 use proto::frame::MAX_REQUEST;
+use proto::hello::{HIGHEST, HelloError, LOWEST};
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -26,9 +29,14 @@ const PAUSE: Duration = Duration::from_millis(50);
 const MOST_LOSSES: u32 = 4;
 /// The one request of a connection.
 const REQUEST_NUMBER: u64 = 1;
+/// What is asked beside it: who is there.
+const ASIDE: u64 = 2;
 
 /// Who is told what comes before the answer.
 pub(crate) trait Audience {
+    /// The request is on its way: what it asks for is done from now on, whoever waits.
+    fn sent(&mut self) {}
+
     /// How far the request has come.
     fn progress(&mut self, progress: &Progress);
 
@@ -41,7 +49,7 @@ pub(crate) trait Audience {
 }
 
 /// Asks over the control socket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
     /// Where to connect.
     pub(crate) socket: PathBuf,
@@ -66,8 +74,12 @@ struct Errand {
     deadline: Deadline,
     /// Whether the manager may have read it.
     sent: bool,
-    /// Whether pieces of a stream have been passed on.
+    /// The arbiter that is asked to end, as far as it is known.
+    arbiter: Option<i32>,
+    /// Whether pieces of a stream have been passed on that cannot be asked for again.
     heard: bool,
+    /// How many connections were lost since anything came.
+    losses: u32,
 }
 
 impl Client {
@@ -81,11 +93,11 @@ impl Client {
         let token = if changes { random_token()? } else { Token::default() };
         let timeout = self.timeout.or_else(|| verbs::default_timeout(&verb));
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
-        let mut errand = Errand { verb, token, wait, deadline, sent: false, heard: false };
+        let mut errand =
+            Errand { verb, token, wait, deadline, sent: false, arbiter: None, heard: false, losses: 0 };
         errand.check_size()?;
 
         let mut connection = Connection::open(&self.socket, errand.no_later_than(HELLO));
-        let mut losses = 0;
         loop {
             let end = match connection {
                 Ok(connection) => errand.converse(connection, audience),
@@ -95,7 +107,9 @@ impl Client {
                 End::Answered(answer) => return Ok(answer),
                 End::Failed(failure) => return Err(Problem::refused(&failure)),
                 End::Stopped(problem) => return Err(problem),
-                End::Trouble(Trouble::Lost) if !errand.heard && losses < MOST_LOSSES => losses += 1,
+                End::Trouble(Trouble::Lost) if errand.may_go_on() && errand.losses < MOST_LOSSES => {
+                    errand.losses += 1;
+                }
                 End::Trouble(trouble) => return Err(self.problem(trouble, &errand)),
             }
             connection = match self.reconnect(&errand) {
@@ -119,10 +133,11 @@ impl Client {
                 Err(trouble @ (Trouble::NothingListens(_) | Trouble::Lost | Trouble::Late)) => trouble,
                 other => return other,
             };
-            let next = Instant::now() + PAUSE;
-            if limit.is_some_and(|limit| next >= limit) {
+            // A try that is cut short would say nothing of what is there: the next one has to have its time.
+            let tried = Instant::now() + 2 * PAUSE;
+            if limit.is_some_and(|limit| tried >= limit) {
                 return Err(match (errand.deadline, trouble) {
-                    (Some(deadline), _) if next >= deadline => Trouble::Late,
+                    (Some(deadline), _) if tried >= deadline => Trouble::Late,
                     (_, Trouble::Late) => Trouble::Lost,
                     (_, trouble) => trouble,
                 });
@@ -142,15 +157,24 @@ impl Client {
             return Problem::new(exit_code::OUTCOME_UNKNOWN, message);
         }
         match trouble {
-            Trouble::NothingListens(error) => Problem::new(
-                exit_code::NOTHING_LISTENS,
-                format!(
-                    "nothing listens on {socket} ({error}); start arbiter, or name its control socket with -s PATH"
-                ),
-            ),
+            Trouble::NothingListens(_) => locate::nothing_listens(&self.socket),
             Trouble::NotPermitted => locate::not_permitted(&self.socket),
-            Trouble::Hello(error) => {
-                Problem::new(exit_code::FAILED, format!("{socket}: {error}; check the socket given"))
+            Trouble::Hello(HelloError::NotArbiter) => {
+                let message = format!(
+                    "who listens on {socket} does not speak arbiter's control protocol; name the control socket \
+                     of an arbiter with -s PATH"
+                );
+                Problem::new(exit_code::FAILED, message)
+            }
+            Trouble::Hello(HelloError::NoCommonVersion { program, lowest, highest }) => {
+                let message = format!(
+                    "{socket} speaks another protocol version: arbiter {program} speaks {}, this arbiterctl {}; \
+                     use the arbiterctl of version {program}, or let arbiter change its program: `arbiterctl \
+                     upgrade` with that one",
+                    versions(lowest, highest),
+                    versions(LOWEST, HIGHEST),
+                );
+                Problem::new(exit_code::FAILED, message)
             }
             Trouble::Malformed(what) => Problem::new(
                 exit_code::FAILED,
@@ -163,10 +187,15 @@ impl Client {
             Trouble::Late => Problem::new(exit_code::TIMED_OUT, errand.late()),
             Trouble::System(error) => Problem::new(
                 exit_code::FAILED,
-                format!("cannot talk over {socket}: {error}; check the socket given"),
+                format!("cannot talk over {socket}: {}; name another socket with -s PATH", words(&error)),
             ),
         }
     }
+}
+
+/// `version 1`, `versions 2 to 3`.
+fn versions(lowest: u32, highest: u32) -> String {
+    if lowest == highest { format!("version {lowest}") } else { format!("versions {lowest} to {highest}") }
 }
 
 impl Errand {
@@ -174,11 +203,20 @@ impl Errand {
     fn converse(&mut self, mut connection: Connection, audience: &mut dyn Audience) -> End {
         let changes = verbs::changes_something(&self.verb);
         let asks_outcome = self.sent && changes;
+        if !self.sent && matches!(self.verb, Verb::Shutdown { .. }) {
+            match self.who_is_there(&mut connection) {
+                Ok(arbiter) => self.arbiter = arbiter,
+                Err(trouble) => return End::Trouble(trouble),
+            }
+        }
         let verb = if asks_outcome { Verb::Outcome(self.token) } else { self.verb.clone() };
         let token = if asks_outcome { Token::default() } else { self.token };
         let request = Request { id: REQUEST_NUMBER, token, wait: self.wait, verb };
         match connection.send(&request, self.deadline) {
-            Ok(()) => self.sent = true,
+            Ok(()) => {
+                self.sent = true;
+                audience.sent();
+            }
             // A caller who is refused is told so before anything is read from him: that may wait to be read.
             Err(Trouble::Lost) => {}
             Err(trouble) => return End::Trouble(trouble),
@@ -187,14 +225,22 @@ impl Errand {
             match connection.next_reply(REQUEST_NUMBER, self.deadline) {
                 Ok(Reply::Done(answer)) => return End::Answered(answer),
                 Ok(Reply::Failed(failure)) if asks_outcome && failure.kind == FailureKind::Unknown => {
-                    return End::Failed(self.no_outcome(failure));
+                    return if self.has_ended(&mut connection) {
+                        End::Answered(Answer::Done)
+                    } else {
+                        End::Failed(self.no_outcome(failure))
+                    };
                 }
                 Ok(Reply::Failed(failure)) => return End::Failed(failure),
                 Ok(Reply::Progress(progress)) => audience.progress(&progress),
                 Ok(Reply::Chunk(chunk)) => {
-                    self.heard = true;
+                    self.heard(&chunk);
+                    self.losses = 0;
                     if let Err(problem) = audience.chunk(&chunk) {
                         return End::Stopped(problem);
+                    }
+                    if let (Some(after), Chunk::Log { next, .. }) = (self.after(), chunk) {
+                        *after = Some(next);
                     }
                 }
                 Ok(Reply::Part { .. }) => {
@@ -202,6 +248,48 @@ impl Errand {
                 }
                 Err(trouble) => return End::Trouble(trouble),
             }
+        }
+    }
+
+    /// The arbiter behind a connection; `None` where it does not say.
+    fn who_is_there(&self, connection: &mut Connection) -> Result<Option<i32>, Trouble> {
+        let verb = Verb::Pids(Vec::new());
+        connection.send(&Request { id: ASIDE, token: Token::default(), wait: true, verb }, self.deadline)?;
+        Ok(match connection.next_reply(ASIDE, self.deadline)? {
+            Reply::Done(Answer::Pids(pids)) => pids.first().map(|arbiter| arbiter.pid),
+            _ => None,
+        })
+    }
+
+    /// Whether the arbiter that was asked to end has done so, and another one has taken charge since.
+    fn has_ended(&self, connection: &mut Connection) -> bool {
+        self.arbiter.is_some_and(|asked| {
+            let there = self.who_is_there(connection).ok().flatten();
+            there.is_some_and(|there| there != asked)
+        })
+    }
+
+    /// Whether another connection can take up where one was lost: a stream has to have named its place.
+    fn may_go_on(&mut self) -> bool {
+        !self.heard || self.after().is_some_and(|after| after.is_some())
+    }
+
+    /// The place behind which a stream of bytes is gone on with.
+    fn after(&mut self) -> Option<&mut Option<Vec<u8>>> {
+        match &mut self.verb {
+            Verb::Logs(LogRequest { after, .. }) | Verb::Receive { after, .. } => Some(after),
+            _ => None,
+        }
+    }
+
+    /// A piece of a stream has come. That of events is gone on with where it was cut off, however often.
+    fn heard(&mut self, chunk: &Chunk) {
+        match (&mut self.verb, chunk) {
+            (Verb::Events { after, .. }, Chunk::At(seq) | Chunk::Event(Event { seq, .. })) => {
+                *after = Some(*seq);
+                self.losses = 0;
+            }
+            _ => self.heard = true,
         }
     }
 

@@ -182,6 +182,10 @@ fn connect(path: &Path, deadline: Deadline) -> Result<UnixStream, Trouble> {
             Trouble::NothingListens(error)
         }
         io::ErrorKind::PermissionDenied => Trouble::NotPermitted,
+        // What the standard library says of a path that does not fit into a socket's address (unix(7)).
+        io::ErrorKind::InvalidInput => Trouble::System(io::Error::other(
+            "paths of sockets have at most 107 bytes, go to its directory and name it by a shorter one",
+        )),
         _ => Trouble::System(error),
     })
 }

@@ -4,6 +4,7 @@
 //! | module | what it knows |
 //! | --- | --- |
 //! | `cli` | the command line as clap reads it, and how its errors become one line |
+//! | `completion` | scripts for shells, and what they ask |
 //! | `verbs` | which request a command line is, whether it changes anything, how long it may take |
 //! | `locate` | where the control socket is |
 //! | `connection` | one connection: hello, frames, parts, deadlines |
@@ -11,7 +12,9 @@
 //! | `check` | whether a status is as configured |
 //! | `verdict` | what of any other answer is a failure |
 //! | `show` | answers for people |
+//! | `watch` | answers that stay up to date on a terminal |
 //! | `json` | answers for programs |
+//! | `interrupt` | Ctrl-C while something is waited for |
 //! | `output` | standard output and error, progress, a reader that has gone |
 //! | `exit_code` | the exit statuses |
 //! | `problem` | why it ends without having done what it was asked |
@@ -23,8 +26,10 @@
 mod check;
 mod cli;
 mod client;
+mod completion;
 mod connection;
 mod exit_code;
+mod interrupt;
 mod json;
 mod locate;
 mod output;
@@ -33,5 +38,6 @@ mod run;
 mod show;
 mod verbs;
 mod verdict;
+mod watch;
 
 pub use run::run;

@@ -5,7 +5,8 @@
 //! taken.
 
 use crate::exit_code;
-use crate::problem::Problem;
+use crate::problem::{Problem, words};
+use proto::nearest::nearest;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -62,12 +63,41 @@ impl Surroundings {
                     format!("`{name}` is not the name of an instance; use --socket for a path"),
                 ));
             }
-            return Ok(self.run.join(name).join("control.sock"));
+            let path = self.run.join(name).join("control.sock");
+            let unknown =
+                std::fs::metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            return if unknown { Err(self.no_instance(name)) } else { Ok(path) };
         }
         if let Some(path) = &self.socket {
             return Ok(PathBuf::from(path));
         }
         self.first_default()
+    }
+
+    /// The instances that have a control socket, in the order of their names.
+    pub(crate) fn instances(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(&self.run) else { return Vec::new() };
+        let with_socket = entries.flatten().filter(|entry| entry.path().join("control.sock").exists());
+        let mut names: Vec<String> =
+            with_socket.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+
+    fn no_instance(&self, name: &str) -> Problem {
+        let known = self.instances();
+        let hint = match nearest(name, known.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean -i {near}?"),
+            None if known.is_empty() => {
+                "there is none at all: start arbiter, or name its socket with -s PATH".into()
+            }
+            None => format!("there are {}", known.join(", ")),
+        };
+        let run = self.run.display();
+        Problem::new(
+            exit_code::NOTHING_LISTENS,
+            format!("no instance is called {name}: nothing at {run}/{name}/control.sock; {hint}"),
+        )
     }
 
     fn first_default(&self) -> Result<PathBuf, Problem> {
@@ -126,6 +156,30 @@ impl Surroundings {
         }
         candidates
     }
+}
+
+/// The problem of a socket on which nobody listens: says what is there instead.
+pub(crate) fn nothing_listens(socket: &Path) -> Problem {
+    let path = socket.display();
+    let below = socket.join("control.sock");
+    let message = match std::fs::metadata(socket) {
+        Ok(found) if found.file_type().is_socket() => format!(
+            "nothing listens on {path}: the arbiter that made it has gone; start it again, or name another \
+             control socket with -s PATH"
+        ),
+        Ok(found) if found.is_dir() && below.exists() => {
+            format!("{path} is a directory; name the socket in it: -s {}", below.display())
+        }
+        Ok(found) => {
+            let what = if found.is_dir() { "a directory" } else { "a file" };
+            format!("{path} is {what}, not a socket; name the control socket of an arbiter with -s PATH")
+        }
+        Err(error) => format!(
+            "nothing listens on {path}: {}; start arbiter, or name its control socket with -s PATH",
+            words(&error).to_lowercase()
+        ),
+    };
+    Problem::new(exit_code::NOTHING_LISTENS, message)
 }
 
 /// The problem of a socket that exists and may not be opened: names what stands in the way, with its owner

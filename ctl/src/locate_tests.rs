@@ -44,8 +44,8 @@ fn what_was_said_comes_first_and_in_this_order() {
     surroundings.socket = Some("/from/environment.sock".into());
     let found = surroundings.locate(Some(Path::new("/said.sock")), None).unwrap();
     assert_eq!(found, Path::new("/said.sock"));
-    let found = surroundings.locate(None, Some("web")).unwrap();
-    assert_eq!(found, place.0.join("run/web/control.sock"));
+    let web = place.socket("run/web");
+    assert_eq!(surroundings.locate(None, Some("web")), Ok(web));
     let found = surroundings.locate(None, None).unwrap();
     assert_eq!(found, Path::new("/from/environment.sock"));
 }
@@ -124,4 +124,18 @@ fn a_socket_that_may_not_be_opened_is_told_with_its_owner_and_mode() {
     for words in [path.display().to_string(), format!("it belongs to uid {uid} "), "mode 0640".into()] {
         assert!(problem.message.contains(&words), "{}", problem.message);
     }
+}
+
+#[test]
+fn an_instance_that_is_not_there_is_told_with_those_that_are() {
+    let place = Place::new("instances");
+    let surroundings = place.surroundings();
+    let told = |name| surroundings.locate(None, Some(name)).unwrap_err().message;
+    assert!(told("web").contains("there is none at all: start arbiter"), "{}", told("web"));
+    let web = place.socket("run/web");
+    place.socket("run/api");
+    assert_eq!(surroundings.locate(None, Some("web")), Ok(web));
+    assert_eq!(surroundings.instances(), ["api", "web"]);
+    assert!(told("wbe").contains("did you mean -i web?"), "{}", told("wbe"));
+    assert!(told("other").contains("there are api, web"), "{}", told("other"));
 }

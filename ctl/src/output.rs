@@ -2,32 +2,43 @@
 
 use crate::client::Audience;
 use crate::exit_code;
+use crate::interrupt::Errors;
 use crate::json;
 use crate::problem::Problem;
 use crate::show;
 use proto::control::{Chunk, Progress};
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+use sys::terminal;
 
-/// How much of a progress line is shown: it is written over and over in one row, and must not wrap.
+/// How much of a progress line is shown where the terminal does not know its size.
 const PROGRESS_WIDTH: usize = 79;
-/// Back to the row's start, and the rest of the row cleared (ECMA-48: CR, EL).
-const CLEAR_ROW: &str = "\r\x1b[K";
+/// Where standard error is no terminal, progress is told from then on: whoever reads a log wants to know of what
+/// takes long, and of nothing else.
+const LONG: Duration = Duration::from_secs(5);
 
 /// Where everything is written to.
 #[derive(Debug)]
 pub(crate) struct Output {
     /// Whether answers are JSON.
     json: bool,
-    /// Whether progress is shown: where standard error is a terminal.
-    shows_progress: bool,
-    /// Whether a progress line stands in the current row.
-    row_in_use: bool,
+    /// Whether standard error is a terminal.
+    on_terminal: bool,
+    errors: Errors,
+    /// What was told last where standard error is no terminal.
+    told: String,
 }
 
 impl Output {
     /// For answers as JSON or text.
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, shows_progress: io::stderr().is_terminal(), row_in_use: false }
+        let on_terminal = io::stderr().is_terminal();
+        Self { json, on_terminal, errors: Errors::default(), told: String::new() }
+    }
+
+    /// From now on Ctrl-C says that `request` goes on.
+    pub(crate) fn heed_interrupts(&self, request: &'static str) {
+        self.errors.heed_interrupts(request);
     }
 
     /// Writes an answer to standard output, at once.
@@ -49,41 +60,44 @@ impl Output {
 
     /// Writes a problem's line to standard error.
     pub(crate) fn complain(&mut self, problem: &Problem) {
-        self.clear_progress();
-        if !problem.message.is_empty() {
-            // There is nobody left to tell that standard error cannot be written.
-            let _ = writeln!(io::stderr(), "{}", problem.line());
+        if problem.message.is_empty() {
+            self.clear_progress();
+        } else {
+            self.errors.line(&problem.line());
         }
     }
 
     /// Takes the progress line away.
     pub(crate) fn clear_progress(&mut self) {
-        if self.row_in_use {
-            self.row_in_use = false;
-            let _ = write!(io::stderr(), "{CLEAR_ROW}");
-        }
+        self.errors.clear();
     }
 }
 
 impl Audience for Output {
+    fn sent(&mut self) {
+        self.errors.goes_on();
+    }
+
     fn progress(&mut self, progress: &Progress) {
-        if self.shows_progress {
-            let line: String = show::progress(progress).chars().take(PROGRESS_WIDTH).collect();
-            self.row_in_use = true;
-            let _ = write!(io::stderr(), "{CLEAR_ROW}{line}");
+        if self.on_terminal {
+            let size = terminal::size(io::stderr());
+            let width = size.map_or(PROGRESS_WIDTH, |size| size.columns.saturating_sub(1));
+            self.errors.row(&show::progress(progress), width);
+        } else if !self.json && progress.since >= LONG && progress.message != self.told {
+            self.told.clone_from(&progress.message);
+            self.errors.line(&format!("arbiterctl: waiting: {}", show::progress(progress)));
         }
     }
 
     fn chunk(&mut self, chunk: &Chunk) -> Result<(), Problem> {
         match chunk {
             // Output is passed on as it was written, for programs too.
-            Chunk::Bytes(bytes) => self.answer(bytes),
+            Chunk::Bytes(bytes) | Chunk::Log { bytes, .. } => self.answer(bytes),
             Chunk::Event(event) if self.json => self.answer(json::event(event).as_bytes()),
             Chunk::Event(event) => self.answer(show::event(event).as_bytes()),
+            Chunk::At(_) => Ok(()),
             Chunk::Lost(bytes) => {
-                let message = format!(
-                    "{bytes} bytes of output were dropped here; a log file with enough room keeps all"
-                );
+                let message = format!("{bytes} bytes are missing here: they came faster than they were read");
                 self.complain(&Problem::new(exit_code::DONE, message));
                 Ok(())
             }

@@ -3,6 +3,12 @@
 use crate::exit_code;
 use proto::control::{Failure, FailureKind};
 
+/// What the system says of an error, without its number.
+pub(crate) fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
 /// An exit status and the one line that explains it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -38,7 +44,9 @@ impl Problem {
     /// are left out: a message may quote what a child said, and must not drive the terminal.
     pub(crate) fn line(&self) -> String {
         let mut line = String::from("arbiterctl: ");
-        let parts = self.message.lines().map(str::trim).filter(|part| !part.is_empty());
+        // A caret says nothing once what it stands below is somewhere else.
+        let says_something = |part: &&str| part.contains(|c| c != '^');
+        let parts = self.message.lines().map(str::trim).filter(says_something);
         for (number, part) in parts.enumerate() {
             if number > 0 {
                 line.push_str(if line.ends_with([';', ':', ',']) { " " } else { "; " });
@@ -55,8 +63,10 @@ mod tests {
 
     #[test]
     fn a_message_of_several_lines_becomes_one() {
-        let problem =
-            Problem::new(1, "web.toml:3:1: unknown key\n  wrokers = 4\n\nfix it:\n\x1b[31mthen reload\n");
+        let problem = Problem::new(
+            1,
+            "web.toml:3:1: unknown key\n  wrokers = 4\n  ^^^^^^^\n\nfix it:\n\x1b[31mthen reload\n",
+        );
         assert_eq!(
             problem.line(),
             "arbiterctl: web.toml:3:1: unknown key; wrokers = 4; fix it: [31mthen reload"

@@ -1,13 +1,14 @@
 //! Which request a command line is.
 
 use crate::cli::{
-    Command, Companion, Companions, Logs, Recv, Reload, Restart, Run, Scale, Send, Signal, Stop, Until, Wait,
+    Command, Companion, Companions, Logs, Recv, Reload, Restart, Run, Scale, Send, Shell, Signal, Until, Wait,
 };
 use crate::exit_code;
 use crate::problem::Problem;
 use proto::control::{
     CompanionUntil, LogRequest, ReloadScope, RunRequest, ScaleTarget, SendRequest, SignalTarget, Verb,
 };
+use proto::spec::Load;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub(crate) enum Task {
     Check(Vec<String>),
     /// Standard input to a companion, as many requests as it takes.
     Pour(SendRequest),
+    /// `completions`.
+    Script(Shell),
+    /// `help`.
+    Help(Vec<String>),
 }
 
 /// The task that `command` describes. Text that `load` sends is read here.
@@ -45,25 +50,26 @@ pub(crate) fn task(command: Command, no_wait: bool) -> Result<Task, Problem> {
         Command::Status { names, check: true, .. } => return Ok(Task::Check(names)),
         Command::Status { names, watch: true, .. } => return Ok(Task::Watch(Verb::Status(names))),
         Command::Status { names, .. } => Verb::Status(names),
-        Command::Stats { watch: true, .. } => return Err(not_implemented("stats --watch")),
+        Command::Stats { names, watch: true } => return Ok(Task::Watch(Verb::Stats(names))),
         Command::Stats { names, .. } => Verb::Stats(names),
-        Command::Completions { .. } => return Err(not_implemented("completions")),
+        Command::Completions { shell } => return Ok(Task::Script(shell)),
+        Command::Help { verb } => return Ok(Task::Help(verb)),
         Command::Start { what: Companions::Companion { names } } => Verb::Start(names),
-        Command::Stop { what: Stop::Companion { names, force } } => Verb::Stop { names, force },
+        Command::Stop { force, what: Companions::Companion { names } } => Verb::Stop { names, force },
         Command::Restart { what } => restart(what),
         Command::Reload { dry_run, what } => reload(dry_run, what)?,
         Command::Scale { what } => scale(what),
         Command::Signal { what } => signal(what),
-        Command::Run { what: Run::Companion { name, env, wait: to_the_end, args } } => {
+        Command::Run { wait: to_the_end, what: Run::Companion { name, env, args } } => {
             wait = to_the_end;
             Verb::Run(RunRequest { name, env, args })
         }
         Command::Info { what: Companion::Companion { name } } => Verb::Info(name),
         Command::Pid { names } => Verb::Pids(names),
-        Command::Logs { what: Logs::Companion { name, follow, lines } } => {
-            Verb::Logs(LogRequest { name, follow, lines })
+        Command::Logs { follow, lines, what: Logs::Companion { name } } => {
+            Verb::Logs(LogRequest { name, follow, lines, after: None })
         }
-        Command::Events { patterns } => Verb::Events(patterns),
+        Command::Events { patterns } => Verb::Events { patterns, after: None },
         Command::Wait { what: Wait::Companion { name, until } } => {
             wait = true;
             let until = match until {
@@ -74,10 +80,12 @@ pub(crate) fn task(command: Command, no_wait: bool) -> Result<Task, Problem> {
         }
         Command::Send { what } => return Ok(send(what, wait)),
         Command::Recv { what: Recv::Companion { name, stream, follow } } => {
-            Verb::Receive { name, stream, follow }
+            Verb::Receive { name, stream, follow, after: None }
         }
         Command::Load { file, session, no_start, replace } => {
-            Verb::Load { toml: text(&file)?, session, start: !no_start, replace }
+            let is_input = file == Path::new("-");
+            let origin = if is_input { "standard input".to_owned() } else { file.display().to_string() };
+            Verb::Load(Load { origin, toml: text(&file)?, session, start: !no_start, replace })
         }
         Command::Unload { what: Companions::Companion { names } } => Verb::Unload(names),
         Command::ReopenLogs => Verb::ReopenLogs,
@@ -154,11 +162,6 @@ fn text(file: &Path) -> Result<String, Problem> {
     })
 }
 
-fn not_implemented(what: &str) -> Problem {
-    let message = format!("`{what}` is not implemented in this version; see `arbiterctl --help` for what is");
-    Problem::new(exit_code::FAILED, message)
-}
-
 /// Whether the request changes anything: such a one carries a token and is never simply sent again.
 pub(crate) fn changes_something(verb: &Verb) -> bool {
     match verb {
@@ -170,7 +173,7 @@ pub(crate) fn changes_something(verb: &Verb) -> bool {
         | Verb::Stats(_)
         | Verb::Pids(_)
         | Verb::Logs(_)
-        | Verb::Events(_)
+        | Verb::Events { .. }
         | Verb::Wait { .. }
         | Verb::Receive { .. }
         | Verb::Outcome(_) => false,
@@ -188,15 +191,20 @@ pub(crate) fn changes_something(verb: &Verb) -> bool {
         | Verb::Signal { .. }
         | Verb::Run(_)
         | Verb::Send(_)
-        | Verb::Load { .. }
+        | Verb::Load(_)
         | Verb::Unload(_)
         | Verb::ReopenLogs => true,
     }
 }
 
+/// Whether what the request asks for may still be on its way when whoever waits for it leaves.
+pub(crate) fn goes_on(verb: &Verb, wait: bool) -> bool {
+    wait && changes_something(verb) && !matches!(verb, Verb::Send(_) | Verb::Signal { .. } | Verb::ReopenLogs)
+}
+
 /// Whether the answer comes in pieces, and its end says nothing more.
 pub(crate) fn is_stream(verb: &Verb) -> bool {
-    matches!(verb, Verb::Logs(_) | Verb::Events(_) | Verb::Receive { .. })
+    matches!(verb, Verb::Logs(_) | Verb::Events { .. } | Verb::Receive { .. })
 }
 
 /// How long the request may take unless `--timeout` says otherwise. Streams take as long as their reader

@@ -28,6 +28,7 @@ fn each_command_line_is_one_request() {
         ("status redis batch.*", Verb::Status(names(&["redis", "batch.*"]))),
         ("start companion redis rq:2", Verb::Start(names(&["redis", "rq:2"]))),
         ("stop companion rq", Verb::Stop { names: names(&["rq"]), force: false }),
+        ("stop --force companion *", Verb::Stop { names: names(&["*"]), force: true }),
         ("stop companion --force *", Verb::Stop { names: names(&["*"]), force: true }),
         ("restart companion rq", Verb::Restart(names(&["rq"]))),
         ("restart workers", Verb::RestartWorkers),
@@ -48,10 +49,16 @@ fn each_command_line_is_one_request() {
         ("info companion rq", Verb::Info(rq())),
         ("stats rq", Verb::Stats(vec![rq()])),
         ("pid", Verb::Pids(vec![])),
-        ("logs companion rq -f -n 5", Verb::Logs(LogRequest { name: rq(), follow: true, lines: Some(5) })),
-        ("events companion.rq", Verb::Events(names(&["companion.rq"]))),
+        (
+            "logs companion rq -f -n 5",
+            Verb::Logs(LogRequest { name: rq(), follow: true, lines: Some(5), after: None }),
+        ),
+        ("events companion.rq", Verb::Events { patterns: names(&["companion.rq"]), after: None }),
         ("wait companion rq stopped", Verb::Wait { name: rq(), until: CompanionUntil::Stopped }),
-        ("recv companion rq --stream s -f", Verb::Receive { name: rq(), stream: "s".into(), follow: true }),
+        (
+            "recv companion rq --stream s -f",
+            Verb::Receive { name: rq(), stream: "s".into(), follow: true, after: None },
+        ),
         ("unload companion rq", Verb::Unload(vec![rq()])),
         ("reopen-logs", Verb::ReopenLogs),
         ("upgrade", Verb::Upgrade),
@@ -103,12 +110,9 @@ fn a_plan_is_for_the_whole_reload_only() {
 }
 
 #[test]
-fn what_this_version_does_not_have_says_so() {
-    for line in ["arbiterctl completions bash", "arbiterctl stats --watch"] {
-        let problem = parse(line).unwrap_err();
-        assert_eq!(problem.code, exit_code::FAILED);
-        assert!(problem.message.contains("not implemented in this version"), "{}", problem.message);
-    }
+fn a_script_is_for_a_shell_that_is_known() {
+    assert_eq!(parse("arbiterctl completions zsh"), Ok(Task::Script(Shell::Zsh)));
+    assert!(Cli::try_parse_from(["arbiterctl", "completions", "csh"]).is_err());
 }
 
 #[test]

@@ -28,6 +28,15 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     options(u64::MAX).serialize(value).expect("this crate's types have a known length")
 }
 
+/// A short number that stands for bytes: equal ones have equal numbers. FNV-1a, stable over processes and
+/// versions, which the standard library's hasher is not.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
 /// The value that `bytes` hold, all of them, using at most as much memory as a request may.
 ///
 /// # Errors

@@ -39,7 +39,22 @@ impl Exit {
     }
 }
 
+/// How long an end by exactly the signal that an operator has sent counts as asked for.
+const SIGNALLED_FOR: Duration = Duration::from_secs(5);
+
 impl ExitStatus {
+    /// Whether it is by `signal`, which an operator has sent so long `ago`: then it was asked for.
+    #[must_use]
+    pub fn is_by(self, signal: i32, ago: Duration) -> bool {
+        matches!(self, Self::Signal { number, .. } if number == signal) && ago <= SIGNALLED_FOR
+    }
+
+    /// Whether SIGKILL ended it: where nobody supervising it sent that, the kernel may have, out of memory.
+    #[must_use]
+    pub fn is_killed(self) -> bool {
+        matches!(self, Self::Signal { number: 9, .. })
+    }
+
     /// Whether it exited, with one of `success_codes`.
     #[must_use]
     pub fn is_success(self, success_codes: &[u8]) -> bool {
@@ -110,6 +125,12 @@ pub fn signal_name(number: i32) -> Option<&'static str> {
     SIGNALS.iter().find(|(n, _)| *n == number).map(|(_, name)| *name)
 }
 
+/// A signal as a person reads it: its name, or its number where it has none.
+#[must_use]
+pub fn signal_label(number: i32) -> String {
+    signal_name(number).map_or_else(|| number.to_string(), str::to_owned)
+}
+
 /// The number of the signal `text` names: `TERM`, `SIGTERM` in any case, or `15`.
 #[must_use]
 pub fn signal_number(text: &str) -> Option<i32> {
@@ -140,6 +161,7 @@ mod tests {
         }
         assert_eq!(signal_number("34"), Some(34));
         assert_eq!(signal_name(34), None);
+        assert_eq!((signal_label(1), signal_label(34)), ("SIGHUP".into(), "34".into()));
     }
 
     #[test]

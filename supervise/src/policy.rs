@@ -1,6 +1,7 @@
 //! What one supervised process is promised: when it counts as ready, how it is stopped, whether and
 //! when it comes back.
 
+use crate::Flapping;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ pub struct Policy {
     pub delay: Duration,
     /// The longest wait.
     pub delay_max: Duration,
+    /// When it is given up; `None`: never.
+    pub flapping: Option<Flapping>,
     /// A run is healthy when it became ready and then lived until this long after its start.
     pub healthy_after: Duration,
     /// When a started process counts as ready.
@@ -26,6 +29,15 @@ pub struct Policy {
     pub stop: Ladder,
     /// How one that did not become ready, or hangs, is ended.
     pub abort: Ladder,
+}
+
+impl Policy {
+    /// The wait after `failures` bad ends in a row: `delay`, doubled each time, at most `delay_max`.
+    #[must_use]
+    pub fn wait_after(failures: u32, delay: Duration, delay_max: Duration) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        delay.saturating_mul(1 << doublings).min(delay_max.max(delay))
+    }
 }
 
 /// Which ends of a process are followed by another start.
@@ -52,6 +64,13 @@ pub enum Readiness {
     ToldOrTimeout,
     /// When it has ended with success.
     Success,
+}
+
+/// How long to wait before looking again at a process that has been starting for `age`: often at first, when most
+/// become ready, and seldom when it takes long.
+#[must_use]
+pub fn look_interval(age: Duration) -> Duration {
+    (age / 8).clamp(Duration::from_millis(5), Duration::from_millis(250))
 }
 
 /// One request to leave, then force: a signal, a wait, SIGKILL to the whole group, and a wait for that.

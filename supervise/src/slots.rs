@@ -1,15 +1,19 @@
 //! The numbers of the copies in a set.
 
 use crate::Monotonic;
+use std::collections::BTreeSet;
 
 /// The lowest number, from 1, that is not in `used`. Slot 0 is shared by one-offs and never given.
 #[must_use]
 pub fn lowest_free(used: impl IntoIterator<Item = u32>) -> u32 {
-    let mut used: Vec<u32> = used.into_iter().filter(|&slot| slot > 0).collect();
-    used.sort_unstable();
-    used.dedup();
-    let taken = used.iter().zip(1..).take_while(|(slot, expected)| **slot == *expected).count();
-    u32::try_from(taken).unwrap_or(u32::MAX - 1) + 1
+    lowest_free_of(used, 1).first().copied().unwrap_or(u32::MAX)
+}
+
+/// As many of the lowest numbers, from 1, that are not in `used`.
+#[must_use]
+pub fn lowest_free_of(used: impl IntoIterator<Item = u32>, count: usize) -> Vec<u32> {
+    let used: BTreeSet<u32> = used.into_iter().collect();
+    (1..=u32::MAX).filter(|slot| !used.contains(slot)).take(count).collect()
 }
 
 /// The `surplus` oldest of `copies`, each a slot and the start of its run; copies without a run go first.
@@ -32,6 +36,8 @@ mod tests {
         assert_eq!(lowest_free([3, 1, 2]), 4);
         assert_eq!(lowest_free([1, 1, 2, 4]), 3);
         assert_eq!(lowest_free([0, 0, 1, 2]), 3);
+        assert_eq!(lowest_free_of([0, 2, 2, 5], 3), [1, 3, 4]);
+        assert_eq!(lowest_free_of([1], 0), []);
     }
 
     #[test]

@@ -35,6 +35,12 @@ impl<K: Copy + Eq + Hash + Ord> Timers<K> {
         }
     }
 
+    /// Whether `key` has a deadline.
+    #[must_use]
+    pub fn is_set(&self, key: K) -> bool {
+        self.current.contains_key(&key)
+    }
+
     /// The earliest deadline.
     pub fn next_deadline(&mut self) -> Option<Monotonic> {
         while let Some(Reverse((deadline, key))) = self.heap.peek() {
@@ -93,6 +99,7 @@ mod tests {
         timers.set('a', Some(at(5)));
         timers.set('b', Some(at(1)));
         timers.set('b', None);
+        assert!(timers.is_set('a') && !timers.is_set('b'));
         assert_eq!(timers.pop_due(at(4)), None);
         assert_eq!(timers.pop_due(at(5)), Some('a'));
         assert_eq!(timers.pop_due(at(9)), None);

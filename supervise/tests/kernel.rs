@@ -110,3 +110,26 @@ fn the_clock_never_goes_back() {
     kernel.advance_to(start);
     assert_eq!(kernel.now(), start + Duration::from_secs(5));
 }
+
+#[test]
+fn a_stopped_process_does_nothing_until_it_is_continued_but_dies_of_sigkill() {
+    let late = Program { ready_after: Some(Duration::from_secs(1)), ..Program::obedient() };
+    let mut kernel = kernel(late);
+    let until = kernel.now() + Duration::from_secs(10);
+    kernel.pause(RUN, until);
+    kernel.signal(RUN, 15, false);
+    assert_eq!(pass(&mut kernel, 5), []);
+    assert_eq!(pass(&mut kernel, 10), [exited(ExitStatus::Code(0), false)]);
+}
+
+#[test]
+fn sigkill_ends_a_stopped_process_at_once() {
+    let mut kernel = kernel(Program::obedient());
+    pass(&mut kernel, 1);
+    let until = kernel.now() + Duration::from_secs(10);
+    kernel.pause(RUN, until);
+    kernel.exit(RUN, 3);
+    kernel.kill(RUN);
+    assert_eq!(pass(&mut kernel, 1), [exited(KILLED, false)]);
+    assert_eq!(pass(&mut kernel, 60), []);
+}

@@ -13,7 +13,7 @@ use std::hash::Hash;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use supervise::Exit;
+use supervise::{Exit, ExitStatus};
 
 use crate::pidfd;
 use crate::wait::{Target, wait, wait_if_any};
@@ -28,6 +28,15 @@ pub struct Stray {
 struct Child {
     pid: i32,
     pidfd: OwnedFd,
+    /// The one that counts in its place, of its session ([`Children::follow`]).
+    main: Option<(i32, OwnedFd)>,
+}
+
+impl Child {
+    /// The one whose end is the end, and who is signalled.
+    fn main(&self) -> BorrowedFd<'_> {
+        self.main.as_ref().map_or(self.pidfd.as_fd(), |(_, pidfd)| pidfd.as_fd())
+    }
 }
 
 /// Processes by the caller's key. Each leads a session, hence a process group of its own number.
@@ -52,7 +61,19 @@ impl<K: Copy + Eq + Hash> Children<K> {
     pub fn insert(&mut self, key: K, pid: i32, pidfd: OwnedFd) {
         self.forget(key);
         self.by_pid.insert(pid, key);
-        self.by_key.insert(key, Child { pid, pidfd });
+        self.by_key.insert(key, Child { pid, pidfd, main: None });
+    }
+
+    /// From now on another process of its session ([`pidfd::open_member`]) counts in a process's place: its end is
+    /// the end, and it is the one that is signalled. The group stays the one that the first process leads. `None`:
+    /// the first process counts itself again.
+    pub fn follow(&mut self, key: K, main: Option<(i32, OwnedFd)>) {
+        let Some(child) = self.by_key.get_mut(&key) else { return };
+        let counts = main.as_ref().map_or(child.pid, |(pid, _)| *pid);
+        if let Some((before, _)) = std::mem::replace(&mut child.main, main) {
+            self.by_pid.remove(&before);
+        }
+        self.by_pid.insert(counts, key);
     }
 
     /// Removes a process without reaping it: it was another process's child and that one has reaped it.
@@ -61,18 +82,33 @@ impl<K: Copy + Eq + Hash> Children<K> {
         if self.by_pid.get(&child.pid) == Some(&key) {
             self.by_pid.remove(&child.pid);
         }
+        if let Some((main, _)) = child.main {
+            self.by_pid.remove(&main);
+        }
         Some(child.pidfd)
     }
 
-    /// The pidfd: readable when the process has ended.
+    /// The pidfd of the process, or of the one that counts in its place: readable when it has ended.
     #[must_use]
     pub fn get(&self, key: K) -> Option<BorrowedFd<'_>> {
-        self.by_key.get(&key).map(|child| child.pidfd.as_fd())
+        self.by_key.get(&key).map(Child::main)
     }
 
     #[must_use]
     pub fn pid(&self, key: K) -> Option<i32> {
         self.by_key.get(&key).map(|child| child.pid)
+    }
+
+    /// The pidfd of the process itself, whichever counts in its place.
+    #[must_use]
+    pub fn leader(&self, key: K) -> Option<BorrowedFd<'_>> {
+        self.by_key.get(&key).map(|child| child.pidfd.as_fd())
+    }
+
+    /// The number of the one whose end is the end: of the process, or of the one that counts in its place.
+    #[must_use]
+    pub fn main_pid(&self, key: K) -> Option<i32> {
+        self.by_key.get(&key).map(|child| child.main.as_ref().map_or(child.pid, |(pid, _)| *pid))
     }
 
     #[must_use]
@@ -100,8 +136,22 @@ impl<K: Copy + Eq + Hash> Children<K> {
     /// ECHILD: it is not (yet) a child of this process. `NotFound`: the key is unknown.
     pub fn peek(&self, key: K) -> io::Result<Option<Exit>> {
         let child = self.child(key)?;
-        let found = wait(Target::Pidfd(child.pidfd.as_raw_fd()), libc::WEXITED | libc::WNOWAIT)?;
-        Ok(found.map(|(_, exit)| exit))
+        match wait(Target::Pidfd(child.main().as_raw_fd()), libc::WEXITED | libc::WNOWAIT) {
+            // Of one that has another parent only that it has ended can be known: that is taken for success.
+            Err(error) if child.main.is_some() && error.raw_os_error() == Some(libc::ECHILD) => {
+                let has_ended = pidfd::has_ended(&child.main())?;
+                Ok(has_ended.then(|| Exit::bare(ExitStatus::Code(0))))
+            }
+            found => Ok(found?.map(|(_, exit)| exit)),
+        }
+    }
+
+    /// Whether somebody has stopped the process (SIGSTOP and the like). SIGCHLD tells when to look.
+    #[must_use]
+    pub fn is_stopped(&self, key: K) -> bool {
+        let Ok(child) = self.child(key) else { return false };
+        let target = Target::Pidfd(child.pidfd.as_raw_fd());
+        wait(target, libc::WSTOPPED | libc::WNOWAIT).is_ok_and(|found| found.is_some())
     }
 
     /// Signals the process itself.
@@ -110,7 +160,7 @@ impl<K: Copy + Eq + Hash> Children<K> {
     /// ESRCH: it has been reaped. EPERM: it runs as somebody this process may not signal. `NotFound`: the key
     /// is unknown.
     pub fn signal(&self, key: K, signal: i32) -> io::Result<()> {
-        pidfd::send_signal(&self.child(key)?.pidfd, signal)
+        pidfd::send_signal(&self.child(key)?.main(), signal)
     }
 
     /// Signals every process of the group, the leader included. A process so young that it has not made its
@@ -121,6 +171,10 @@ impl<K: Copy + Eq + Hash> Children<K> {
     /// somebody this process may not signal. `NotFound`: the key is unknown.
     pub fn signal_group(&self, key: K, signal: i32) -> io::Result<()> {
         let child = self.child(key)?;
+        if child.main.is_some() {
+            // It may have made a group of its own; one that has ended is no news.
+            let _ = pidfd::send_signal(&child.main(), signal);
+        }
         pidfd::signal_group(&child.pidfd, child.pid, signal)
     }
 
@@ -150,7 +204,13 @@ impl<K: Copy + Eq + Hash> Children<K> {
         let Some((_, exit)) = wait(Target::Pidfd(child.pidfd.as_raw_fd()), libc::WEXITED)? else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
-        while let Ok(Some(_)) = wait_if_any(Target::Group(pid), libc::WEXITED) {}
+        if let Some((_, main)) = &child.main {
+            let _ = wait_if_any(Target::Pidfd(main.as_raw_fd()), libc::WEXITED);
+        }
+        // A wait for a group looks at every child there is; whether the group has anybody left is told at once.
+        if pidfd::has_members(pid) {
+            while let Ok(Some(_)) = wait_if_any(Target::Group(pid), libc::WEXITED) {}
+        }
         self.forget(key);
         Ok(exit)
     }

@@ -36,6 +36,12 @@ pub(crate) fn unless_blocking<T>(result: io::Result<T>) -> io::Result<Option<T>>
     }
 }
 
+/// The same for the middle of a sentence: the system's words begin with a capital letter.
+pub(crate) fn fragment(errno: i32) -> String {
+    let mut characters = text(errno).chars();
+    characters.next().map(|first| first.to_lowercase().chain(characters).collect()).unwrap_or_default()
+}
+
 /// The system's own words for an error number, without the "(os error 2)" of `io::Error`.
 pub(crate) fn text(errno: i32) -> &'static str {
     nix::errno::Errno::from_raw(errno).desc()

@@ -1,9 +1,11 @@
 //! Descriptors: their flags, their identity, and a few ways to open one.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 
@@ -56,6 +58,19 @@ pub fn kind(fd: impl AsFd) -> io::Result<Kind> {
 pub fn set_survives_exec(fd: impl AsFd, survives: bool) -> io::Result<()> {
     let flag = if survives { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
     fcntl(fd, FcntlArg::F_SETFD(flag))?;
+    Ok(())
+}
+
+/// As [`set_survives_exec`], for descriptors by their numbers.
+///
+/// # Errors
+/// A number names no open descriptor; those before it are changed.
+pub fn let_survive(numbers: &[RawFd], survives: bool) -> io::Result<()> {
+    let flag = if survives { 0 } else { libc::FD_CLOEXEC };
+    for &number in numbers {
+        // SAFETY: the flag of any number may be set; it fails when the number is not open.
+        check(unsafe { libc::fcntl(number, libc::F_SETFD, flag) })?;
+    }
     Ok(())
 }
 
@@ -134,12 +149,51 @@ pub fn open(path: &CStr, flags: i32, mode: u32) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Opens a regular file for reading and writing, or makes it with that mode: neither through a symbolic link
+/// that somebody put in its place, nor waiting for whom a FIFO would wait.
+///
+/// # Errors
+/// As open(2); `InvalidInput` when it is something else than a regular file.
+pub fn open_regular(path: &Path, mode: u32) -> io::Result<File> {
+    regular(path, libc::O_RDWR | libc::O_CREAT, mode)
+}
+
+/// Opens a regular file for reading, as carefully as [`open_regular`].
+///
+/// # Errors
+/// As [`open_regular`]; `NotFound` when there is none.
+pub fn read_regular(path: &Path) -> io::Result<File> {
+    regular(path, libc::O_RDONLY, 0)
+}
+
+fn regular(path: &Path, flags: i32, mode: u32) -> io::Result<File> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let file = File::from(open(&path, flags | libc::O_NOFOLLOW | libc::O_NONBLOCK, mode)?);
+    if kind(&file)? != Kind::Regular {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    Ok(file)
+}
+
 /// `/dev/null`, for reading and writing.
 ///
 /// # Errors
 /// The machine has no `/dev/null`, or the descriptor limit is reached.
 pub fn null() -> io::Result<OwnedFd> {
     open(c"/dev/null", libc::O_RDWR, 0)
+}
+
+/// Puts another file in the place of a standard stream of this process.
+///
+/// # Errors
+/// `InvalidInput` for any number but 0, 1 and 2.
+pub fn redirect(stream: RawFd, to: &impl AsFd) -> io::Result<()> {
+    if !(0..=2).contains(&stream) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{stream} is no standard stream")));
+    }
+    // SAFETY: both descriptors are open; nothing in this process owns the number of a standard stream.
+    check(unsafe { libc::dup2(to.as_fd().as_raw_fd(), stream) })?;
+    Ok(())
 }
 
 /// Opens `/dev/null` in the place of each standard stream that is closed, so that no later descriptor becomes
@@ -208,6 +262,21 @@ mod tests {
     fn a_standard_stream_or_a_closed_number_is_not_adopted() {
         assert!(adopt_inherited(&[1]).is_err());
         assert!(adopt_inherited(&[1_000_000]).is_err());
+    }
+
+    #[test]
+    fn neither_a_link_nor_a_device_is_opened_as_a_regular_file() {
+        let path = std::env::temp_dir().join(format!("sys-regular-{}", std::process::id()));
+        drop(open_regular(&path, 0o600).unwrap());
+        drop(open_regular(&path, 0o600).unwrap());
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        assert!(open_regular(&path, 0o600).is_err());
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(
+            open_regular(Path::new("/dev/null"), 0o600).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
     }
 
     #[test]

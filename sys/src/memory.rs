@@ -1,9 +1,12 @@
 //! Giving memory back.
 
 use std::fs;
+use std::io;
 use std::time::Duration;
 
 use supervise::Monotonic;
+
+use crate::reactor::Reactor;
 
 /// How long a daemon has to be quiet before it gives memory back.
 const QUIET: Duration = Duration::from_secs(1);
@@ -20,18 +23,26 @@ impl Rest {
         self.at = Some(now + QUIET);
     }
 
-    /// When to call [`Rest::handle_deadline`].
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.at
-    }
-
-    /// Gives memory back if it has been quiet for long enough.
-    pub fn handle_deadline(&mut self, now: Monotonic) {
-        if self.at.take_if(|at| *at <= now).is_some() {
+    /// Waits for events until `deadline`. Where it stays quiet for long enough meanwhile, memory is given back
+    /// once, and as little as can be is touched again before the wait goes on.
+    ///
+    /// # Errors
+    /// As [`Reactor::wait`].
+    pub fn wait(&mut self, reactor: &mut Reactor, deadline: Option<Monotonic>) -> io::Result<()> {
+        if let Some(at) = self.at.filter(|at| deadline.is_none_or(|deadline| *at < deadline)) {
+            reactor.wait(Some(left(at)))?;
+            if reactor.events().next().is_some() {
+                return Ok(());
+            }
+            self.at = None;
             shrink();
         }
+        reactor.wait(deadline.map(left))
     }
+}
+
+fn left(until: Monotonic) -> Duration {
+    until.since(Monotonic::from_boot(crate::clock::monotonic()))
 }
 
 /// Returns what nobody needs soon: free heap pages, and the resident pages of mapped files
@@ -40,7 +51,8 @@ impl Rest {
 fn shrink() -> u64 {
     trim_heap();
     let Ok(maps) = fs::read_to_string("/proc/self/smaps") else { return 0 };
-    parse(&maps).into_iter().filter(let_go).map(|region| region.resident_kib).sum()
+    // The program comes first and libraries after it: what does this is touched again least when it goes last.
+    parse(&maps).into_iter().rev().filter(let_go).map(|region| region.resident_kib).sum()
 }
 
 #[cfg(target_env = "gnu")]
@@ -116,15 +128,16 @@ mod tests {
 
     #[test]
     fn a_daemon_rests_once_after_it_was_busy() {
-        let at = |milliseconds| Monotonic::from_boot(Duration::from_millis(milliseconds));
+        let mut reactor = Reactor::new().unwrap();
         let mut rest = Rest::default();
-        assert_eq!(rest.next_deadline(), None);
-        rest.stir(at(0));
-        rest.stir(at(700));
-        rest.handle_deadline(at(1699));
-        assert_eq!(rest.next_deadline(), Some(at(1700)));
-        rest.handle_deadline(at(1700));
-        assert_eq!(rest.next_deadline(), None);
+        let now = || Monotonic::from_boot(crate::clock::monotonic());
+        let busy = now();
+        rest.stir(busy);
+        rest.wait(&mut reactor, Some(busy + Duration::from_millis(1))).unwrap();
+        assert!(rest.at.is_some(), "it has not been quiet for long enough");
+        rest.wait(&mut reactor, Some(busy + QUIET + Duration::from_millis(1))).unwrap();
+        assert!(now().since(busy) > QUIET, "it waits on");
+        assert_eq!(rest.at, None);
     }
 
     #[test]

@@ -117,6 +117,18 @@ impl Drop for NotifySocket {
     }
 }
 
+/// What an assignment tells of its process's trouble, as a fragment: `ERRNO=` an error number, `EXIT_STATUS=` the
+/// status it ends with, or would (sd_notify(3)). `None`: nothing.
+#[must_use]
+pub fn trouble(name: &str, value: &str) -> Option<String> {
+    let number = value.parse::<i32>().ok().filter(|number| *number > 0)?;
+    match name {
+        "ERRNO" => Some(crate::errno::fragment(number)),
+        "EXIT_STATUS" => Some(format!("it tells exit status {number}")),
+        _ => None,
+    }
+}
+
 /// Sends a message to the service manager above, whose address is the value of `NOTIFY_SOCKET`. Never waits.
 ///
 /// # Errors
@@ -127,4 +139,18 @@ pub fn send_upward(address: &OsStr, text: &str) -> io::Result<()> {
     let fd = socket(AddressFamily::Unix, SockType::Datagram, flags, None)?;
     sendto(fd.as_raw_fd(), text.as_bytes(), &system, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_two_assignments_tell_of_trouble() {
+        assert_eq!(trouble("ERRNO", "13").as_deref(), Some("permission denied"));
+        assert_eq!(trouble("EXIT_STATUS", "78").as_deref(), Some("it tells exit status 78"));
+        for (name, value) in [("ERRNO", "0"), ("ERRNO", "x"), ("ERRNO", "-1"), ("STATUS", "13"), ("", "")] {
+            assert_eq!(trouble(name, value), None);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 use crate::errno::check_long;
+use crate::procfs;
 
 /// A descriptor for a live (or not yet reaped) process. For a process that is not a child of the caller there
 /// is a race between learning its number and this call: compare its start time afterwards.
@@ -16,6 +17,20 @@ pub fn open(pid: i32) -> io::Result<OwnedFd> {
     let number = i32::try_from(number).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
     // SAFETY: the kernel has just created this descriptor and nobody else knows its number.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A descriptor for a live process of the session that `leader` leads.
+///
+/// # Errors
+/// ESRCH: there is no such process. `NotFound`: it is of another session, or has ended.
+pub fn open_member(leader: i32, pid: i32) -> io::Result<OwnedFd> {
+    let pidfd = open(pid)?;
+    // Looked at while it is held on to: the number cannot come to mean somebody else meanwhile.
+    if procfs::stat(pid).is_some_and(|stat| stat.session == leader && stat.state != 'Z') {
+        return Ok(pidfd);
+    }
+    let text = format!("process {pid} is not of the session of {leader}");
+    Err(io::Error::new(io::ErrorKind::NotFound, text))
 }
 
 /// Sends a signal; 0 only asks whether the process is there.
@@ -63,6 +78,13 @@ pub fn signal_group(pidfd: &impl AsFd, pid: i32, signal: i32) -> io::Result<()> 
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => send_signal(pidfd, signal),
         result => result.map(drop),
     }
+}
+
+/// Whether a group has members, zombies among them. It signals nobody.
+pub(crate) fn has_members(group: i32) -> bool {
+    // SAFETY: plain integers. The group was led by a real process, so its negative is never -1 or 0.
+    let asked = crate::errno::check(unsafe { libc::kill(-group, 0) });
+    !matches!(asked, Err(error) if error.raw_os_error() == Some(libc::ESRCH))
 }
 
 #[cfg(test)]

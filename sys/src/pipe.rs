@@ -36,6 +36,19 @@ pub fn read(end: &impl AsFd, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     }))
 }
 
+/// Writes without waiting what there is room for: `None` when there is none. Up to 4096 bytes are written whole or
+/// not at all (pipe(7)).
+///
+/// # Errors
+/// As write(2): `BrokenPipe` when nobody can read it any more. The descriptor must be non-blocking.
+pub fn write(end: &impl AsFd, bytes: &[u8]) -> io::Result<Option<usize>> {
+    let number = end.as_fd().as_raw_fd();
+    unless_blocking(retry(|| {
+        // SAFETY: the bytes are valid for their length.
+        check_size(unsafe { libc::write(number, bytes.as_ptr().cast(), bytes.len()) })
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +64,16 @@ mod tests {
         assert_eq!(read(&reader, &mut buffer).unwrap(), Some(4));
         assert_eq!(&buffer[..4], b"one\n");
         assert_eq!(read(&reader, &mut buffer).unwrap(), Some(0));
+    }
+
+    #[test]
+    fn a_full_pipe_takes_nothing_and_one_without_a_reader_says_so() {
+        let (reader, writer) = nonblocking_pair().unwrap();
+        let page = [7; 4096];
+        while write(&writer, &page).unwrap().is_some() {}
+        assert_eq!(write(&writer, b"x").unwrap(), None);
+        drop(reader);
+        assert_eq!(write(&writer, b"x").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -31,6 +31,17 @@ pub fn effective_uid() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
+#[must_use]
+pub fn effective_gid() -> u32 {
+    nix::unistd::getegid().as_raw()
+}
+
+/// Whether there is a controlling terminal.
+#[must_use]
+pub fn has_terminal() -> bool {
+    crate::fd::open(c"/dev/tty", libc::O_RDONLY | libc::O_NONBLOCK, 0).is_ok()
+}
+
 /// Orphans below this process become its children. Kept over exec, not inherited by children.
 ///
 /// # Errors
@@ -60,6 +71,19 @@ pub fn send_signal(pid: i32, signal: i32) -> io::Result<()> {
     }
     // SAFETY: plain integers.
     check(unsafe { libc::kill(pid, signal) })?;
+    Ok(())
+}
+
+/// Kills a group by number: for groups of which is known that they are still the ones that were meant.
+///
+/// # Errors
+/// ESRCH, EPERM; `InvalidInput` for numbers that would mean the own group or everybody.
+pub fn kill_group(group: i32) -> io::Result<()> {
+    if group <= 1 {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{group} is no group to kill")));
+    }
+    // SAFETY: plain integers.
+    check(unsafe { libc::kill(-group, libc::SIGKILL) })?;
     Ok(())
 }
 

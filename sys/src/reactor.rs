@@ -18,6 +18,8 @@ pub struct Interest(EpollFlags);
 impl Interest {
     pub const READ: Self = Self(EpollFlags::EPOLLIN);
     pub const WRITE: Self = Self(EpollFlags::EPOLLOUT);
+    /// Told once for each write of the other side, also while bytes lie unread: for a reader that leaves some.
+    pub const READ_ONCE: Self = Self(EpollFlags::EPOLLIN.union(EpollFlags::EPOLLET));
     pub const BOTH: Self = Self(Self::READ.0.union(Self::WRITE.0));
     /// Nothing but hang-up and error: a descriptor that is kept registered while its input is not wanted.
     pub const NONE: Self = Self(EpollFlags::empty());

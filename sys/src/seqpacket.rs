@@ -115,7 +115,13 @@ impl Link {
     /// `InvalidData`: the message was longer than the buffer, or some of its descriptors could not be received
     /// (the descriptor limit); it is lost then, with all its descriptors closed.
     pub fn recv<'buffer>(&self, buffer: &'buffer mut [u8]) -> io::Result<Received<'buffer>> {
-        let Some(received) = unless_blocking(receive(self.fd.as_fd(), buffer))? else {
+        let received = match receive(self.fd.as_fd(), buffer) {
+            // The other side died before it had read everything. The kernel says so once, before it gives out what
+            // that side had sent: nothing of it may be lost.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => receive(self.fd.as_fd(), buffer),
+            result => result,
+        };
+        let Some(received) = unless_blocking(received)? else {
             return Ok(Received::Empty);
         };
         if received.truncated {
@@ -188,6 +194,19 @@ mod tests {
         assert_eq!(datagram(&far, &mut buffer).bytes, b"last");
         assert!(matches!(far.recv(&mut buffer).unwrap(), Received::Closed));
         assert_eq!(far.send(b"x", &[]).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn what_was_sent_last_arrives_though_the_sender_died_with_its_own_queue_unread() {
+        let (near, far) = pair().unwrap();
+        far.send(b"never read", &[]).unwrap();
+        near.send(b"first", &[]).unwrap();
+        near.send(b"last", &[]).unwrap();
+        drop(near);
+        let mut buffer = [0; 16];
+        assert_eq!(datagram(&far, &mut buffer).bytes, b"first");
+        assert_eq!(datagram(&far, &mut buffer).bytes, b"last");
+        assert!(matches!(far.recv(&mut buffer).unwrap(), Received::Closed));
     }
 
     #[test]

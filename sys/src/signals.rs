@@ -72,6 +72,17 @@ impl Signals {
         taken
     }
 
+    /// What has arrived and was not taken is sent to this process once more: for a program that takes its place,
+    /// while all signals are blocked.
+    pub fn send_again(&self) {
+        for &signal in &self.order {
+            if counter(&self.shared, signal).swap(0, Ordering::AcqRel) > 0 {
+                // To this process itself: cannot fail.
+                let _ = crate::process::send_signal(crate::process::pid(), signal);
+            }
+        }
+    }
+
     fn drain(&self) {
         let mut value = [0u8; 8];
         // SAFETY: the buffer is valid for eight bytes; an empty eventfd answers EAGAIN, which is fine.
@@ -141,8 +152,8 @@ pub fn block_all() -> io::Result<Blocked> {
 }
 
 impl Blocked {
-    /// Leaves the signals blocked for good: before replacing the own image, whose first act after installing
-    /// its handlers is [`unblock_all`].
+    /// Leaves the signals blocked for good: until handlers are installed and [`unblock_all`] is called, in this image
+    /// or the one that replaces it.
     pub fn keep(self) {
         std::mem::forget(self);
     }
@@ -206,6 +217,18 @@ pub fn ignore(signal: i32) -> io::Result<()> {
     let signal = Signal::try_from(signal)?;
     // SAFETY: SIG_IGN runs no code of ours.
     unsafe { nix::sys::signal::signal(signal, SigHandler::SigIgn) }?;
+    LOOKED_AT.store(false, Ordering::Release);
+    Ok(())
+}
+
+/// Gives a signal its default action in this process, whatever it was started with.
+///
+/// # Errors
+/// The signal's action cannot be changed (KILL, STOP) or it is unknown.
+pub fn restore(signal: i32) -> io::Result<()> {
+    let signal = Signal::try_from(signal)?;
+    // SAFETY: SIG_DFL runs no code of ours.
+    unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }?;
     LOOKED_AT.store(false, Ordering::Release);
     Ok(())
 }

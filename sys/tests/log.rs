@@ -23,7 +23,15 @@ fn events_become_lines_of_the_format_and_level_in_force() {
     let pid = std::process::id();
 
     open(Format::Text, Level::INFO);
-    tracing::info!(worker = 3, state = "two words", name = "plain", empty = "", "started \u{1b}[31m\nnow");
+    tracing::info!(
+        worker = 3,
+        pid = 4,
+        count = 3,
+        state = "two words",
+        name = "plain",
+        empty = "",
+        "started \u{1b}[31m\nnow"
+    );
     tracing::debug!("not seen");
     sys::log::set_level(Level::DEBUG);
     tracing::debug!("seen");
@@ -31,7 +39,7 @@ fn events_become_lines_of_the_format_and_level_in_force() {
     assert_eq!(found.len(), 2);
     let (time, rest) = found[0].split_at(24);
     assert!(time.starts_with("20") && time.ends_with('Z') && time.as_bytes()[19] == b'.', "{time}");
-    let message = "started \\u{1b}[31m\\nnow worker=3 state=\"two words\" name=plain empty=\"\"";
+    let message = "started \\u{1b}[31m\\nnow count=3 state=\"two words\" name=plain empty=\"\"";
     assert_eq!(rest, format!(" INFO  [{pid}] {message}"));
     assert!(found[1].ends_with(&format!(" DEBUG [{pid}] seen")));
 

@@ -68,6 +68,91 @@ fn sockets_share_a_port_only_if_all_say_so() {
     Listener::bind(&address, &shared).unwrap();
 }
 
+/// Whether somebody waits in the queue; takes one out.
+fn takes(listener: &Listener) -> bool {
+    sys::fd::set_nonblocking(listener, true).unwrap();
+    let listener = std::net::TcpListener::from(listener.as_fd().try_clone_to_owned().unwrap());
+    listener.accept().is_ok()
+}
+
+#[test]
+fn a_socket_that_is_held_back_lets_nobody_begin_and_keeps_what_has_begun() {
+    let listener = Listener::bind(&tcp("127.0.0.1:0"), &Options::default()).unwrap();
+    let Address::Tcp(address) = listener.address() else { panic!("not TCP") };
+    let mut before = TcpStream::connect(address).unwrap();
+    listener.hold_back(true).unwrap();
+    let short = std::time::Duration::from_millis(200);
+    assert_eq!(TcpStream::connect_timeout(address, short).unwrap_err().kind(), ErrorKind::TimedOut);
+    before.write_all(b"x").unwrap();
+    assert!(takes(&listener) && !takes(&listener), "the queue is as it was");
+    listener.hold_back(false).unwrap();
+    TcpStream::connect_timeout(address, short).unwrap();
+    assert!(takes(&listener));
+}
+
+#[test]
+fn new_connections_go_to_some_of_the_sockets_that_share_a_port() {
+    let shared = Options { reuse_port: true, ..Options::default() };
+    let first = Listener::bind(&tcp("127.0.0.1:0"), &Options::default()).unwrap();
+    let address = first.address().clone();
+    first.set_reuse_port(true).unwrap();
+    let [second, third, fourth] = [(); 3].map(|()| Listener::bind(&address, &shared).unwrap());
+    let Address::Tcp(address) = address else { panic!("not TCP") };
+    let taken = |all: &[&Listener]| -> Vec<usize> {
+        let _streams = [(); 64].map(|()| TcpStream::connect(address).unwrap());
+        all.iter().map(|one| std::iter::from_fn(|| takes(one).then_some(())).count()).collect()
+    };
+    let all = [&first, &second, &third, &fourth];
+    for number in [0, 2, 3] {
+        third.steer(&[number]).unwrap();
+        let expected: Vec<usize> = (0..4).map(|one| if one == number { 64 } else { 0 }).collect();
+        assert_eq!(taken(&all), expected);
+    }
+    // That one of the named gets none has a probability of 2 in 2 to the power of 64.
+    first.steer(&[1, 3]).unwrap();
+    let counts = taken(&all);
+    assert!(counts[0] == 0 && counts[1] > 0 && counts[2] == 0 && counts[3] > 0, "{counts:?}");
+    first.steer(&[]).unwrap();
+    first.steer(&[]).unwrap();
+    // The last takes the place of the one that is closed.
+    drop(second);
+    third.steer(&[1]).unwrap();
+    assert_eq!(taken(&[&first, &third, &fourth]), [0, 0, 64]);
+}
+
+#[test]
+fn a_socket_file_gets_another_mode_while_somebody_waits_and_only_the_own_one() {
+    let directory = Directory::new("access");
+    let path = directory.join("a.sock");
+    let options = Options { unix_mode: 0o600, ..Options::default() };
+    let listener = Listener::bind(&unix(path.clone()), &options).unwrap();
+    assert!(listener.is_in_place());
+    listener.set_file_access(0o666, (None, None)).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
+    fs::remove_file(&path).unwrap();
+    assert!(!listener.is_in_place());
+    let precious = directory.join("precious");
+    fs::write(&precious, "").unwrap();
+    let mode = fs::metadata(&precious).unwrap().permissions().mode();
+    std::os::unix::fs::symlink(&precious, &path).unwrap();
+    assert!(!listener.is_in_place());
+    assert!(listener.set_file_access(0o622, (None, None)).is_err());
+    assert_eq!(fs::metadata(&precious).unwrap().permissions().mode(), mode);
+}
+
+#[test]
+fn the_queue_is_as_long_as_was_asked_for_and_can_be_made_longer() {
+    let options = Options { backlog: 1, nonblocking: true, ..Options::default() };
+    let listener = Listener::bind(&tcp("127.0.0.1:0"), &options).unwrap();
+    let Address::Tcp(address) = listener.address() else { panic!("not TCP") };
+    let short = std::time::Duration::from_millis(200);
+    // The kernel lets one more wait than the number says.
+    let _two = [(); 2].map(|()| TcpStream::connect_timeout(address, short).unwrap());
+    assert!(TcpStream::connect_timeout(address, short).is_err());
+    listener.set_backlog(2).unwrap();
+    TcpStream::connect_timeout(address, short).unwrap();
+}
+
 #[test]
 fn an_ipv6_socket_takes_ipv4_unless_told_otherwise() {
     let Ok(both) = Listener::bind(&tcp("[::]:0"), &Options::default()) else {

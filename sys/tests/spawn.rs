@@ -12,7 +12,7 @@ use sys::children::Children;
 use sys::fd::null;
 use sys::pipe;
 use sys::seqpacket::{Received, pair};
-use sys::spawn::{Identity, Letter, Limit, SpawnFailure, SpawnProgress, Spawned, Stage, spawn};
+use sys::spawn::{Handover, Identity, Letter, Limit, SpawnFailure, SpawnProgress, Spawned, Stage, spawn};
 
 /// Waits for the end of a process and reaps it.
 fn finish(spawned: Spawned) -> Exit {
@@ -365,4 +365,51 @@ fn the_parents_death_is_passed_on_after_a_change_of_user() {
     .join()
     .unwrap();
     assert_eq!(finish(spawned).status, ExitStatus::Signal { number: libc::SIGKILL, core_dumped: false });
+}
+
+/// Other programs in the place of a launcher.
+#[test]
+fn a_launcher_finds_what_it_was_handed_and_every_signal_still_blocked() {
+    let null = null().unwrap();
+    let (reader, writer) = pipe::pair().unwrap();
+    let file = std::env::temp_dir().join(format!("sys-env-file-{}", sys::process::pid()));
+    std::fs::write(&file, "A=1\n").unwrap();
+    let handover = |path: &str, is_optional| Handover {
+        order: sys::memfd::sealed(c"order", b"what to do\n").unwrap(),
+        env_file: text(path),
+        is_optional,
+        first: 7,
+    };
+    let handed = ["/bin/cat", "/proc/self/fd/7", "/proc/self/fd/8", "/proc/self/status"];
+    let mut command = command(&null, &handed);
+    command.fds[1] = (writer.as_fd(), 1);
+    // So low that nothing could be put where it belongs any more.
+    command.limits = vec![Limit { resource: libc::RLIMIT_NOFILE, soft: 7, hard: 7 }];
+    let run = |command: &sys::spawn::Command<'_>| {
+        let spawned = spawn(command).unwrap();
+        // The launcher holds the status pipe: nothing is said of an exec before it ends.
+        assert_eq!(outcome(&spawned), SpawnProgress::Executed);
+        assert_eq!(finish(spawned).status, ExitStatus::Code(0));
+    };
+    command.handover = Some(handover(file.to_str().unwrap(), false));
+    run(&command);
+    std::fs::remove_file(&file).unwrap();
+    command.argv = vec![text("cat"), text("/proc/self/fd/8")];
+    command.handover = Some(handover("/nowhere/variables", true));
+    run(&command);
+    command.handover = Some(handover("/nowhere/variables", false));
+    let spawned = spawn(&command).unwrap();
+    assert_eq!(failure(&spawned), SpawnFailure { stage: Stage::EnvFile, errno: libc::ENOENT });
+    finish(spawned);
+    command.handover = Some(handover("/dev/null", false));
+    command.candidates = vec![text("/nowhere/launcher")];
+    let spawned = spawn(&command).unwrap();
+    assert_eq!(failure(&spawned), SpawnFailure { stage: Stage::Launcher, errno: libc::ENOENT });
+    finish(spawned);
+    drop(command);
+    drop(writer);
+    let said = read_all(reader);
+    assert!(said.starts_with("what to do\nA=1\nName:\tcat\n"), "{said}");
+    // All but KILL and STOP, which cannot be.
+    assert!(said.contains("SigBlk:\tfffffffffffbfeff\n"), "{said}");
 }

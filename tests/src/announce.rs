@@ -16,6 +16,8 @@ pub enum What {
     Asked,
     /// It ends by itself or because it was asked to; not when it is killed.
     Leaves,
+    /// Another process of its slot lives.
+    Twice,
 }
 
 /// One line.
@@ -41,6 +43,7 @@ impl Event {
             "Started" => What::Started,
             "Asked" => What::Asked,
             "Leaves" => What::Leaves,
+            "Twice" => What::Twice,
             _ => return None,
         };
         let name = words.next()?.to_owned();

@@ -111,10 +111,24 @@ impl<'s> Arbiter<'s> {
         processes::signal(self.pid, number);
     }
 
+    /// Kills the manager and waits until another one answers.
+    #[track_caller]
+    pub fn kill_manager(&self) -> Status {
+        let manager = self.wait_for_status("a manager", |status| status.manager().is_some()).manager();
+        processes::signal(manager.expect("it was waited for"), signal::KILL);
+        self.wait_for_status("another", |status| status.manager().is_some_and(|pid| Some(pid) != manager))
+    }
+
     /// Kills it outright: what it leaves has to go by itself.
     pub fn kill(&self) {
         self.site.expect_untidiness();
         self.signal(signal::KILL);
+        self.wait_exit();
+    }
+
+    /// It dies without cleaning up, by what a test has set up.
+    pub fn expect_death(&self) {
+        self.site.expect_untidiness();
         self.wait_exit();
     }
 

@@ -17,6 +17,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 pub struct Peer {
     stream: UnixStream,
     frames: FrameReader,
+    buffer: Vec<u8>,
 }
 
 impl Peer {
@@ -30,7 +31,7 @@ impl Peer {
         let stream = UnixStream::connect(socket).expect("somebody listens on the control socket");
         stream.set_read_timeout(Some(ANSWER)).expect("a timeout can be set");
         stream.set_write_timeout(Some(ANSWER)).expect("a timeout can be set");
-        Self { stream, frames: FrameReader::default() }
+        Self { stream, frames: FrameReader::default(), buffer: vec![0; 65536] }
     }
 
     /// Connects and exchanges hellos.
@@ -58,15 +59,20 @@ impl Peer {
         self.send(&frame(&codec::encode(&request)));
     }
 
-    /// Asks and returns the answer.
+    /// Asks and returns the answer; how far it is meanwhile is passed over.
     ///
     /// # Panics
     /// None comes.
     #[track_caller]
     pub fn ask(&mut self, verb: Verb) -> Reply {
         self.request(1, verb);
-        let payload = self.next_frame().expect("an answer comes");
-        codec::decode::<Response>(&payload).expect("it is an answer").reply
+        loop {
+            let payload = self.next_frame().expect("an answer comes");
+            let reply = codec::decode::<Response>(&payload).expect("it is an answer").reply;
+            if !matches!(reply, Reply::Progress(_)) {
+                return reply;
+            }
+        }
     }
 
     /// The next frame's payload.
@@ -74,16 +80,15 @@ impl Peer {
     /// # Errors
     /// The connection was closed (end of file), or nothing came in time.
     pub fn next_frame(&mut self) -> io::Result<Vec<u8>> {
-        let mut buffer = vec![0; 65536];
         loop {
             let frame =
                 self.frames.next_frame(MAX_ANSWER).map_err(|error| io::Error::other(error.to_string()))?;
             if let Some(payload) = frame {
                 return Ok(payload);
             }
-            match self.stream.read(&mut buffer) {
+            match self.stream.read(&mut self.buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(length) => self.frames.push(&buffer[..length]),
+                Ok(length) => self.frames.push(&self.buffer[..length]),
                 Err(error) => return Err(error),
             }
         }

@@ -59,7 +59,7 @@ impl Output {
     }
 
     /// Asserts that it failed as programs have to: with this code, one line on standard error, nothing on
-    /// standard output. Returns the line.
+    /// standard output. Returns the line. What was told while it was waited for is no error.
     ///
     /// # Panics
     /// It did not.
@@ -67,8 +67,10 @@ impl Output {
     pub fn failed_with(&self, code: i32) -> &str {
         assert_eq!(self.code, code, "{self:?}");
         assert_eq!(self.stdout, "", "{self:?}");
-        assert_eq!(self.stderr.lines().count(), 1, "{self:?}");
-        self.stderr.trim_end()
+        let mut lines = self.stderr.lines().filter(|line| !line.starts_with("arbiterctl: waiting: "));
+        let line = lines.next().unwrap_or_else(|| panic!("it says nothing: {self:?}"));
+        assert_eq!(lines.next(), None, "{self:?}");
+        line
     }
 }
 

@@ -132,12 +132,60 @@ impl Heartbeat {
     }
 }
 
+/// What a fake says in the words of its file: with `--say-when FILE`, what that holds, once it is there.
+#[derive(Debug)]
+pub struct Saying(Option<PathBuf>);
+
+impl Saying {
+    /// As the flags say.
+    #[must_use]
+    pub fn new(flags: &Flags) -> Self {
+        Self(flags.value("--say-when").map(PathBuf::from))
+    }
+
+    /// Says it if the time has come, once.
+    pub fn poll(&mut self) {
+        let text = self.0.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            self.0 = None;
+            notify(&text);
+        }
+    }
+
+    /// When to poll again.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.0.as_ref().map(|_| Instant::now() + LOOK)
+    }
+}
+
+/// With `--more-time MICROSECONDS` asks for so much time to begin, or to leave.
+///
+/// # Panics
+/// There is no notify socket.
+pub fn ask_for_more_time(flags: &Flags) {
+    if let Some(time) = flags.value("--more-time") {
+        notify(&format!("EXTEND_TIMEOUT_USEC={time}"));
+    }
+}
+
 /// Ends this process with the exit code that the file holds, if it is there: a program whose code on disk is
 /// broken.
 pub fn exit_if_told_by(file: Option<&str>) {
     if let Some(text) = file.and_then(|path| std::fs::read_to_string(path).ok()) {
         std::process::exit(text.trim().parse().unwrap_or(1));
     }
+}
+
+/// With `--hold FILE` as many MiB as the file says, if it is there.
+///
+/// # Panics
+/// It says something else.
+#[must_use]
+pub fn hold_memory(flags: &Flags) -> Vec<u8> {
+    let held = flags.value("--hold").and_then(|path| std::fs::read_to_string(path).ok());
+    // Not zeroes: those would take no memory.
+    vec![1; held.map_or(0, |mib| mib.trim().parse::<usize>().expect("a number") << 20)]
 }
 
 /// Says something over `NOTIFY_SOCKET`.

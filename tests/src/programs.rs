@@ -6,18 +6,35 @@ use std::sync::OnceLock;
 
 /// The packages whose programs scenarios start; each package has one program of its name.
 const PACKAGES: [&str; 3] = ["arbiter", "companion-manager", "arbiterctl"];
+/// A worker of the examples that scenarios start, too. It is no part of what is installed.
+const EXAMPLE: &str = "demo-worker";
 /// Names a directory whose programs are tested as they are, instead of building them: an installed package,
 /// or another version.
 const GIVEN: &str = "ARBITER_TEST_PROGRAMS";
 
-/// The path of a program: one of ours, or a fake of this crate.
+/// The path of a program: one of ours, a fake of this crate, or the examples' worker.
 ///
 /// # Panics
 /// The programs cannot be built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     static OURS: OnceLock<PathBuf> = OnceLock::new();
-    if PACKAGES.contains(&name) { OURS.get_or_init(ours).join(name) } else { built().join(name) }
+    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    match name {
+        _ if PACKAGES.contains(&name) => OURS.get_or_init(ours).join(name),
+        EXAMPLE => EXAMPLES.get_or_init(|| build(&[EXAMPLE])).join(name),
+        _ => built().join(name),
+    }
+}
+
+/// Copies a program. `cp` does it: what another thread forks here meanwhile would keep the copy open for writing until
+/// it has become its program, and so long nobody could execute the copy.
+///
+/// # Panics
+/// The disk is full.
+pub fn copy_program(program: &Path, to: &Path) {
+    let status = Command::new("cp").args([program, to]).status().expect("cp can be started");
+    assert!(status.success(), "{} cannot be copied to {}", program.display(), to.display());
 }
 
 /// Where cargo has put the running test's package: TARGET/PROFILE.
@@ -27,11 +44,13 @@ fn built() -> PathBuf {
     own.parent().and_then(Path::parent).expect("tests lie two directories deep").to_owned()
 }
 
-/// Where the programs under test are: given, or built where and how the running test was built.
+/// Where the programs under test are: given, or built.
 fn ours() -> PathBuf {
-    if let Some(directory) = std::env::var_os(GIVEN) {
-        return directory.into();
-    }
+    std::env::var_os(GIVEN).map_or_else(|| build(&PACKAGES), PathBuf::from)
+}
+
+/// Builds packages where and how the running test was built; the programs' directory.
+fn build(packages: &[&str]) -> PathBuf {
     let directory = built();
     let profile = match directory.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
@@ -40,7 +59,7 @@ fn ours() -> PathBuf {
     let target = directory.parent().expect("a profile's directory lies in the target directory");
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["build", "--quiet", "--profile", profile])
-        .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
+        .args(packages.iter().flat_map(|package| ["--package", package]))
         .env("CARGO_TARGET_DIR", target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()

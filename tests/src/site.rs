@@ -3,11 +3,11 @@
 use crate::announce::{self, Event, What};
 use crate::wait::{PATIENCE, wait_for};
 use crate::{Arbiter, MARK, Output, processes, program};
-use std::cell::Cell;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -33,7 +33,7 @@ pub struct Site {
     directory: TempDir,
     mark: String,
     /// Something was killed that could not clean up.
-    untidy: Cell<bool>,
+    untidy: AtomicBool,
 }
 
 impl Site {
@@ -47,7 +47,9 @@ impl Site {
         let directory = tempfile::Builder::new().prefix("arb").tempdir().expect("a directory is to be had");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mark = format!("{}-{number}-{}", std::process::id(), directory.path().display());
-        let site = Self { directory, mark, untidy: Cell::new(false) };
+        let site = Self { directory, mark, untidy: AtomicBool::new(false) };
+        // Children of other users get through to what is theirs, as below /run.
+        fs::set_permissions(site.path(""), Permissions::from_mode(0o711)).expect("it is ours");
         fs::create_dir(site.path("run")).expect("a directory can be made");
         site.write("announcements", "");
         site.configure(text);
@@ -72,12 +74,13 @@ impl Site {
         self.path("run/control.sock")
     }
 
-    /// `@worker@`, `@companion@` (the fakes) and `@site@` (the directory) replaced by their paths.
+    /// `@worker@`, `@companion@`, `@hook@` (the fakes) and `@site@` (the directory) replaced by their paths.
     #[must_use]
     pub fn expand(&self, text: &str) -> String {
         let fake = |name: &str| program(name).to_string_lossy().into_owned();
         text.replace("@worker@", &fake("fake-worker"))
             .replace("@companion@", &fake("fake-companion"))
+            .replace("@hook@", &fake("fake-hook"))
             .replace("@site@", self.directory())
     }
 
@@ -163,6 +166,29 @@ impl Site {
         self.launch_command(command)
     }
 
+    /// As [`Site::launch`], with an ear for [`Site::fail_at`].
+    ///
+    /// # Panics
+    /// The directory cannot be made.
+    #[must_use]
+    pub fn launch_to_fail(&self) -> Arbiter<'_> {
+        fs::create_dir_all(self.path("fail")).expect("a directory can be made");
+        let mut command = self.command("arbiter");
+        command.args(["-c", "arbiter.toml"]).env("ARBITER_FAIL_POINTS", self.path("fail"));
+        self.launch_command(command)
+    }
+
+    /// Whoever comes first to a step, of all that [`Site::launch_to_fail`] has started, does so: `kill`, `stop`, `exit`.
+    /// Answers the file that is gone from then on.
+    ///
+    /// # Panics
+    /// Nobody was started so.
+    pub fn fail_at(&self, step: &str, how: &str) -> PathBuf {
+        let name = format!("fail/{step}.{how}");
+        self.write(&name, "");
+        self.path(&name)
+    }
+
     /// Starts an `arbiter` that was made with [`Site::command`], without waiting for anything.
     #[must_use]
     pub fn launch_command(&self, command: Command) -> Arbiter<'_> {
@@ -211,10 +237,16 @@ impl Site {
         processes::marked(&self.mark)
     }
 
+    /// Whether a live process belongs to the site.
+    #[must_use]
+    pub fn owns(&self, pid: i32) -> bool {
+        processes::environment(pid).get(MARK).is_some_and(|mark| *mark == self.mark)
+    }
+
     /// Says that something was killed that could not clean up: files may be left, and the processes may
     /// take a moment to go.
     pub(crate) fn expect_untidiness(&self) {
-        self.untidy.set(true);
+        self.untidy.store(true, Ordering::Relaxed);
     }
 
     /// The last lines of the log.
@@ -236,17 +268,23 @@ impl Site {
         String::from_utf8_lossy(&fs::read(self.path("log")).unwrap_or_default()).into_owned()
     }
 
+    /// Files of arbiter's that are there: sockets, pidfiles, locks, lists of what runs and notify directories.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        leftovers(self.directory.path())
+    }
+
     /// Asserts that nothing is left.
     fn assert_tidy(&self) {
-        let patience = if self.untidy.get() { PATIENCE } else { Duration::ZERO };
+        let patience = if self.untidy.load(Ordering::Relaxed) { PATIENCE } else { Duration::ZERO };
         wait_for(
             "all processes of the site to be gone",
             patience,
             || format!("{:#?}\n{}", self.processes(), self.tail()),
             || self.processes().is_empty().then_some(()),
         );
-        if !self.untidy.get() {
-            let left = leftovers(self.directory.path());
+        if !self.untidy.load(Ordering::Relaxed) {
+            let left = self.files();
             assert!(left.is_empty(), "left behind: {left:#?}\n{}", self.tail());
         }
     }
@@ -267,7 +305,7 @@ impl Site {
     }
 }
 
-/// Sockets, pidfiles and notify directories under `directory`.
+/// Sockets, pidfiles, locks, lists of what runs and notify directories under `directory`.
 fn leftovers(directory: &Path) -> Vec<PathBuf> {
     use std::os::unix::fs::FileTypeExt;
     let mut found = Vec::new();
@@ -275,7 +313,10 @@ fn leftovers(directory: &Path) -> Vec<PathBuf> {
         let (path, name) = (entry.path(), entry.file_name());
         let is_socket = entry.file_type().is_ok_and(|kind| kind.is_socket());
         let name = name.to_string_lossy();
-        if is_socket || name.starts_with("notify-") || name.ends_with(".pid") {
+        if is_socket
+            || name.starts_with("notify-")
+            || [".pid", ".pid.2", ".lock", ".running"].iter().any(|end| name.ends_with(end))
+        {
             found.push(path.clone());
         }
         if path.is_dir() && !path.is_symlink() {

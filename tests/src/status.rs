@@ -54,6 +54,12 @@ impl Status {
         self.0["arbiter"]["generation"].as_u64().unwrap_or_default()
     }
 
+    /// arbiter's process.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.0["arbiter"]["pid"].as_i64().and_then(|pid| pid.try_into().ok()).expect("arbiter has a pid")
+    }
+
     /// The manager's process, when there is one.
     #[must_use]
     pub fn manager(&self) -> Option<i32> {

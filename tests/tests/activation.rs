@@ -181,3 +181,69 @@ fn what_is_passed_and_does_not_listen_is_refused_by_its_name() {
     let log = site.log();
     assert!(log.contains("cannot use \"chat\"") && log.contains("not a listening stream socket"), "{log}");
 }
+
+#[test]
+fn a_passed_socket_is_shared_even_where_one_for_each_slot_is_asked_for() {
+    let site = Site::new(
+        r#"
+        [[listener]]
+        address = "127.0.0.1:0"
+        reuse_port = true
+        [workers]
+        command = ["@worker@"]
+        count = 2
+        "#,
+    );
+    let (web, address) = tcp();
+    let arbiter = Activated::start(&site, &[("http", web.as_fd())]);
+    let status = arbiter.wait_until("running", |status| is_generation(status, 1));
+    assert_eq!(status.address("http"), address);
+    let sockets = status.worker_pids().into_iter().map(|pid| processes::descriptors(pid)[&3].clone());
+    assert_eq!(sockets.collect::<std::collections::BTreeSet<_>>().len(), 1);
+    assert!(site.log().contains("reuse_port of the listener http has no effect"), "{}", site.log());
+    assert!(http::who(&address).is_ok());
+    arbiter.stop();
+}
+
+#[test]
+fn what_was_passed_goes_on_to_a_second_arbiter_and_stays_where_it_is() {
+    let site = Site::new(
+        r#"
+        pidfile = "@site@/arbiter.pid"
+        [[listener]]
+        name = "http"
+        address = "unix:@site@/configured.sock"
+        [[listener]]
+        name = "own"
+        address = "unix:@site@/own.sock"
+        [workers]
+        command = ["@worker@"]
+        "#,
+    );
+    let path = site.path("passed.sock");
+    let passed = UnixListener::bind(&path).unwrap();
+    let arbiter = Activated::start(&site, &[("http", passed.as_fd())]);
+    arbiter.wait_until("it to run", |status| status.state() == "running");
+    assert!(http::get_unix(&path, "/").is_ok());
+    arbiter.signal(signal::USR2);
+    site.wait_for("the second one to run", || {
+        (site.log().matches("running, 1 workers ready").count() == 2).then_some(())
+    });
+    let second = std::fs::read_to_string(site.path("arbiter.pid.2")).unwrap().trim().parse().unwrap();
+    arbiter.stop();
+    let status = site.wait_for("the second one to be in charge", || {
+        let output = site.ctl(&["--json", "status"]);
+        let status = (output.code == 0).then(|| Status::parse(&output.stdout))?;
+        (status.pid() == second).then_some(status)
+    });
+    assert_eq!(status.address("http"), format!("unix:{}", path.display()));
+    assert!(http::get_unix(&path, "/").is_ok() && http::get_unix(&site.path("own.sock"), "/").is_ok());
+    assert!(!site.path("configured.sock").exists());
+    let reload = site.ctl(&["reload"]);
+    assert_eq!(reload.code, 0, "{reload:?}");
+    assert!(http::get_unix(&path, "/").is_ok());
+    processes::signal(second, signal::TERM);
+    site.wait_for("it to end", || (!processes::is_alive(second)).then_some(()));
+    assert!(path.exists() && !site.path("own.sock").exists(), "the passed one is somebody else's");
+    std::fs::remove_file(&path).unwrap();
+}

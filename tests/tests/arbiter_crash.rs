@@ -45,6 +45,24 @@ fn workers_go_at_once_companions_in_good_order_within_five_seconds() {
 }
 
 #[test]
+fn what_a_worker_has_started_goes_with_it() {
+    let site = Site::new(
+        r#"
+        [[listener]]
+        address = "127.0.0.1:0"
+        [workers]
+        command = ["sh", "-c", "@worker@ --ignore-term; true"]
+        count = 2
+        "#,
+    );
+    let arbiter = site.start();
+    let server = site.wait_for_start("arbiter", 2);
+    assert!(!arbiter.status().worker_pids().contains(&server), "the kernel does not know it as a worker");
+    arbiter.kill();
+    site.wait_for("everything to be gone", || site.processes().is_empty().then_some(()));
+}
+
+#[test]
 fn the_next_start_on_the_same_addresses_works() {
     let site = Site::new(
         r#"
@@ -85,7 +103,8 @@ fn a_start_does_not_steal_a_live_control_socket() {
     let first = site.start();
     let output = site.run(&["-c", "arbiter.toml"]);
     assert_eq!(output.code, 1, "{output:?}");
-    assert!(output.stderr.contains("control.sock"), "{output:?}");
+    let owner = format!("another arbiter, pid {}, is in charge of", first.pid());
+    assert!(output.stderr.contains(&owner) && output.stderr.contains("control.sock"), "{output:?}");
     assert_eq!(first.status().state(), "running");
 }
 
@@ -108,4 +127,38 @@ fn arbiter_killed_in_the_middle_of_starting_many_leaves_nothing() {
         arbiter.kill();
         site.wait_for("everything to be gone", || site.processes().is_empty().then_some(()));
     }
+}
+
+#[test]
+fn a_second_arbiter_without_a_path_of_its_own_runs_without_a_socket() {
+    let site = Site::new("");
+    let first = site.start();
+    let second = site.launch();
+    site.wait_for("the warning", || {
+        let line = format!("no control socket: another arbiter, pid {}, is in charge of", first.pid());
+        site.log().contains(&line).then_some(())
+    });
+    site.wait_for("its manager", || {
+        (site.log().matches("companion manager started").count() == 2).then_some(())
+    });
+    assert_eq!(second.stop(), 0);
+    assert_eq!(first.status().state(), "running", "its socket and its lock are still there");
+    assert!(site.path("run/control.sock.lock").exists());
+    assert_eq!(first.stop(), 0);
+    assert!(!site.path("run/control.sock.lock").exists());
+}
+
+#[test]
+fn without_a_control_socket_the_lock_is_beside_the_pidfile() {
+    let site = Site::new("pidfile = \"@site@/arbiter.pid\"\n[control]\nsocket = \"\"\n");
+    let first = site.launch();
+    site.wait_for("the pidfile", || site.path("arbiter.pid").exists().then_some(()));
+    // Whoever removes the pidfile of a live arbiter does not make room for another one.
+    site.remove("arbiter.pid");
+    let output = site.run(&["-c", "arbiter.toml"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains(&format!("pid {}", first.pid())), "{output:?}");
+    assert!(output.stderr.contains("the pidfile"), "{output:?}");
+    assert_eq!(first.stop(), 0);
+    assert!(!site.path("arbiter.pid.lock").exists());
 }

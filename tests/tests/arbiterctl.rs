@@ -81,7 +81,7 @@ fn the_status_has_exactly_the_documented_keys() {
     site.wait_for_start("clock", 2);
     let status = arbiter.wait_for_companion("clock", "RUNNING").0;
     let last = &status["companions"][0]["processes"][0]["last_exit"];
-    assert_eq!(keys(last), ["at", "code", "requested", "signal"]);
+    assert_eq!(keys(last), ["at", "code", "remark", "requested", "signal"]);
     assert_eq!((&last["code"], &last["signal"]), (&Value::Null, &"SIGKILL".into()));
     assert!(last["at"].as_str().unwrap().ends_with('Z'), "{last}");
 }
@@ -93,7 +93,8 @@ fn the_text_status_has_a_line_for_each_process() {
     let status = arbiter.wait_for_companion("clock", "RUNNING");
     let text = arbiter.done(&["status"]).stdout;
     for pid in status.worker_pids().into_iter().chain([status.pid_of("clock")]) {
-        let lines = text.lines().filter(|line| line.contains(&pid.to_string()) && line.contains("RUNNING"));
+        let words = format!("RUNNING   pid {pid},");
+        let lines = text.lines().filter(|line| line.contains(&words));
         assert_eq!(lines.count(), 1, "{pid}: {text}");
     }
     assert!(!text.contains('\x1b'), "no colours where there is no terminal: {text:?}");
@@ -142,6 +143,40 @@ fn questions_and_orders_have_their_exit_statuses() {
     arbiter.ctl(&["scale", "companion", "nobody", "2"]).failed_with(4);
     arbiter.ctl(&["signal", "worker", "9", "TERM"]).failed_with(4);
     arbiter.ctl(&["pid", "nobody"]).failed_with(4);
+}
+
+#[test]
+fn options_may_stand_before_the_verb_within_it_and_after_the_names() {
+    let site = Site::new(SHOP);
+    let arbiter = site.start();
+    arbiter.wait_for_companion("clock", "RUNNING");
+    for stop in [
+        ["stop", "--force", "companion", "clock"],
+        ["stop", "companion", "--force", "clock"],
+        ["stop", "companion", "clock", "--force"],
+    ] {
+        let pid = arbiter.status().pid_of("clock");
+        arbiter.done(&stop);
+        let exit = &arbiter.status().0["companions"][0]["processes"][0]["last_exit"];
+        assert_eq!(
+            (&exit["signal"], &exit["requested"]),
+            (&"SIGKILL".into(), &true.into()),
+            "{stop:?}, {pid}"
+        );
+        arbiter.done(&["start", "companion", "clock"]);
+    }
+    for run in [
+        ["run", "--wait", "companion", "clock", "--", "--exit-after", "0"],
+        ["run", "companion", "--wait", "clock", "--", "--exit-after", "0"],
+        ["run", "companion", "clock", "--wait", "--", "--exit-after", "0"],
+    ] {
+        assert!(!arbiter.done(&run).stdout.is_empty());
+    }
+    for question in
+        [["--json", "status", "clock"], ["status", "--json", "clock"], ["status", "clock", "--json"]]
+    {
+        assert_eq!(arbiter.done(&question).json()["companions"][0]["name"], "clock", "{question:?}");
+    }
 }
 
 #[test]

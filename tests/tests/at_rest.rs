@@ -63,6 +63,8 @@ fn descriptors_children_and_files_are_as_many_after_much_as_before() {
     };
     arbiter.wait_for_status("rest", is_settled);
     let before = count(status.manager().unwrap());
+    // One more may be open in passing, now as well as later.
+    let not_more = |now: [usize; 3], which: &[usize]| which.iter().all(|&at| now[at] <= before[at]);
     for _ in 0..10 {
         arbiter.done(&["reload"]);
         arbiter.done(&["restart", "companion", "clock"]);
@@ -73,16 +75,12 @@ fn descriptors_children_and_files_are_as_many_after_much_as_before() {
         arbiter.ctl(&["stop", "companion", "nobody"]).failed_with(4);
     }
     site.wait_for("as many descriptors as before", || {
-        (count(status.manager().unwrap()) == before).then_some(())
+        not_more(count(status.manager().unwrap()), &[0, 1, 2]).then_some(())
     });
-    processes::signal(status.manager().unwrap(), signal::KILL);
-    let status = arbiter.wait_for_status("another manager", |now| {
-        now.manager().is_some_and(|pid| Some(pid) != status.manager())
-    });
+    let status = arbiter.kill_manager();
     arbiter.done(&["restart", "companion", "clock"]);
     site.wait_for("as many descriptors as before, with another manager", || {
-        let now = count(status.manager().unwrap());
-        (now[0] == before[0] && now[2] == before[2]).then_some(())
+        not_more(count(status.manager().unwrap()), &[0, 2]).then_some(())
     });
     let zombies =
         sys::procfs::children_of(arbiter.pid()).into_iter().filter(|pid| processes::is_zombie(*pid));

@@ -1,6 +1,7 @@
 //! What is wrong is said before anything starts: where, what, and what to do.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use tests::{Output, Site};
 
 /// Runs with this configuration and expects exit status 2; what was said.
@@ -51,6 +52,21 @@ fn a_program_that_is_not_executable_is_named() {
     let output = site.run(&["-c", "arbiter.toml"]);
     assert_eq!(output.code, 2, "{output:?}");
     assert!(output.stderr.contains("may be executed"), "{output:?}");
+}
+
+#[test]
+fn a_script_whose_interpreter_is_missing_is_told_from_one_that_is_missing_itself() {
+    let site = Site::new("[workers]\ncommand = [\"@site@/server\"]\n");
+    for (line, named) in [("#!/opt/moved/bin/python -u\n", "python\""), ("#! /bin/sh\r\n", "/bin/sh\\r\"")] {
+        site.write("server", line);
+        std::fs::set_permissions(site.path("server"), PermissionsExt::from_mode(0o755)).unwrap();
+        let output = site.run(&["-c", "arbiter.toml"]);
+        assert_eq!(output.code, 2, "{output:?}");
+        let told = format!("{named}, which does not exist");
+        assert!(output.stderr.contains(&told) && output.stderr.contains("/server\" names"), "{output:?}");
+    }
+    site.write("server", "#!/bin/sh\nexit 0\n");
+    assert_eq!(site.run(&["-c", "arbiter.toml", "--check-config"]).code, 0);
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn a_companion_that_fails_after_a_reload_is_told_and_not_undone() {
 fn what_was_stopped_by_hand_stays_so_over_a_reload_that_changes_nothing_of_it() {
     let site = Site::new(&companion("clock", ""));
     let arbiter = site.start();
-    arbiter.wait_for_companion("clock", "RUNNING");
+    site.wait_for_start("clock", 1);
     arbiter.done(&["stop", "companion", "clock"]);
     arbiter.done(&["reload"]);
     assert_eq!(arbiter.status().companion("clock").state, "STOPPED");
@@ -131,6 +131,53 @@ fn a_new_required_companion_is_ready_before_the_new_workers_start() {
         .collect();
     assert_eq!(names, ["arbiter", "redis", "arbiter"]);
     assert_eq!(arbiter.status().generation(), 2);
+}
+
+#[test]
+fn a_required_companion_that_was_stopped_by_hand_does_not_hold_a_reload_up() {
+    let site = Site::new(&format!(
+        "[workers]\ncommand = [\"@worker@\"]\nrequires = [\"redis\"]\n{}",
+        companion("redis", "")
+    ));
+    let arbiter = site.start();
+    arbiter.done(&["stop", "companion", "redis"]);
+    arbiter.done(&["reload"]);
+    let status = arbiter.status();
+    assert_eq!((status.generation(), status.companion("redis").state.as_str()), (2, "STOPPED"));
+}
+
+#[test]
+fn companions_stay_as_they_are_until_the_workers_that_may_lean_on_them_have_stopped() {
+    let workers = |requires: &str| {
+        format!(
+            "[workers]\ncommand = [\"@worker@\", \"--ready-after\", \"0\", \"--at-end\", \"@site@/end\"]\n\
+             count = 1\nready = \"notify\"\n{requires}\n[[listener]]\nname = \"http\"\naddress = \"127.0.0.1:0\"\n"
+        )
+    };
+    let before = workers("requires = [\"db\"]") + &companion("db", "") + &companion("other", "");
+    let site = Site::new(&before);
+    let arbiter = site.start();
+    let status = arbiter.wait_for_companion("other", "RUNNING");
+    site.configure(&(workers("") + &companion("other", "env = { A = \"1\" }") + &companion("new", "")));
+    let mut reload = site.ctl_command(&["reload"]).spawn().unwrap();
+    let now = arbiter.wait_for_status("the next worker", |status| {
+        status.ready_workers().iter().any(|worker| worker.generation == 2)
+    });
+    assert_eq!(now.companions(), ["db", "other"]);
+    for name in ["db", "other"] {
+        assert_eq!((now.companion(name).state.as_str(), now.pid_of(name)), ("RUNNING", status.pid_of(name)));
+    }
+    assert_eq!(reload.try_wait().unwrap(), None);
+    site.write("end", "go");
+    assert_eq!(site.wait_for("the answer", || reload.try_wait().unwrap()).code(), Some(0));
+    let names = |what| {
+        let is_one = |event: &tests::Event| event.what == what && event.name != "new";
+        site.events().into_iter().filter(is_one).map(|event| event.name).collect::<Vec<_>>()
+    };
+    assert_eq!(names(tests::What::Leaves)[0], "arbiter");
+    let after = arbiter.status();
+    assert_eq!(after.companions(), ["new", "other"]);
+    assert_ne!(after.pid_of("other"), status.pid_of("other"));
 }
 
 #[test]

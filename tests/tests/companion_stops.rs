@@ -3,6 +3,19 @@
 use std::time::{Duration, Instant};
 use tests::{Site, What, processes, signal};
 
+/// A companion that does not leave when asked to.
+fn deaf(stop_timeout: &str) -> Site {
+    Site::new(&format!(
+        r#"
+        [companion.deaf]
+        command = ["@companion@", "--ignore-term"]
+        ready = "started"
+        start_seconds = 0
+        stop_timeout = {stop_timeout}
+        "#
+    ))
+}
+
 #[test]
 fn a_stop_empties_the_whole_group() {
     let site = Site::new(
@@ -49,31 +62,28 @@ fn what_ignores_the_stop_signal_is_killed_at_stop_timeout_with_its_group() {
 
 #[test]
 fn a_stop_of_arbiter_that_has_to_kill_a_companion_ends_with_status_5() {
-    let site = Site::new(
-        r#"
-        [companion.deaf]
-        command = ["@companion@", "--ignore-term"]
-        ready = "started"
-        start_seconds = 0
-        stop_timeout = 0.3
-        "#,
-    );
+    let site = deaf("0.3");
     let arbiter = site.start();
     site.wait_for_start("deaf", 1);
     assert_eq!(arbiter.stop(), 5);
 }
 
 #[test]
+fn a_third_term_that_has_to_kill_a_companion_is_told_by_status_5() {
+    let site = deaf("3600");
+    let arbiter = site.start();
+    site.wait_for_start("deaf", 1);
+    for said in ["stopping", "stopping quickly"] {
+        arbiter.signal(signal::TERM);
+        site.wait_for(said, || site.log().contains(said).then_some(()));
+    }
+    arbiter.signal(signal::TERM);
+    assert_eq!(arbiter.wait_exit(), 5);
+}
+
+#[test]
 fn a_forced_stop_kills_at_once() {
-    let site = Site::new(
-        r#"
-        [companion.deaf]
-        command = ["@companion@", "--ignore-term"]
-        ready = "started"
-        start_seconds = 0
-        stop_timeout = 3600
-        "#,
-    );
+    let site = deaf("3600");
     let arbiter = site.start();
     site.wait_for_start("deaf", 1);
     arbiter.done(&["stop", "companion", "--force", "deaf"]);
@@ -98,6 +108,7 @@ fn stopping_is_shown_while_it_lasts_and_start_waits_for_its_end() {
     let status = arbiter.status();
     assert_eq!(status.companion("slow").state, "RUNNING");
     assert_ne!(status.pid_of("slow"), first);
+    site.wait_for_start("slow", 2);
     let order: Vec<_> = site.events().into_iter().map(|event| event.what).collect();
     assert_eq!(order, [What::Started, What::Asked, What::Leaves, What::Started], "never two at a time");
 }

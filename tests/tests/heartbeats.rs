@@ -27,7 +27,7 @@ fn a_worker_that_stops_beating_is_aborted_and_replaced_and_one_that_never_beats_
     assert_eq!(status.workers()[0].restarts, 1);
     let log = site.log();
     assert!(log.contains("worker 1 (generation 1): silent for 1."), "{log}");
-    assert!(log.contains("while serving, aborting it"), "{log}");
+    assert!(log.contains("while serving (timeout), aborting it"), "{log}");
 
     // It found the file there when it began, so it has never beaten.
     observe_for(Duration::from_secs(2));

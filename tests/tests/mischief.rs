@@ -2,7 +2,7 @@
 //! for, nobody runs twice, and the stop is a clean one. A failure names its seed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tests::{Arbiter, Site, Status, processes, signal};
+use tests::{Arbiter, Dice, Site, Status, processes, signal};
 
 const SHOP: &str = r#"
     [[listener]]
@@ -31,18 +31,6 @@ const STEPS: usize = 40;
 /// From the third on the next manager waits for a second or more.
 const MOST_MANAGERS: u32 = 3;
 const COMPANIONS: [&str; 3] = ["redis", "rq", "clock"];
-
-/// Marsaglia's xorshift64: small, and the same everywhere.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides as u64).expect("less than the sides")
-    }
-}
 
 /// One scenario.
 struct Mischief<'s> {
@@ -135,7 +123,7 @@ impl Mischief<'_> {
 fn run(seed: u64) {
     let site = Site::new(SHOP);
     let arbiter = site.start();
-    let dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let dice = Dice::new(seed);
     let wanted = COMPANIONS.iter().map(|name| (*name, true)).collect();
     let mut mischief = Mischief { site: &site, arbiter, dice, managers_killed: 0, wanted, done: Vec::new() };
     for _ in 0..STEPS {

@@ -20,6 +20,7 @@ fn hup_brings_a_new_generation_without_a_failed_request() {
     let before = arbiter.status();
     let address = before.address("http");
     let load = Load::start(&address, 2);
+    load.goes_on();
     for generation in 2..=4 {
         arbiter.signal(signal::HUP);
         arbiter.wait_for_status(&format!("generation {generation} alone"), |status| {
@@ -28,6 +29,7 @@ fn hup_brings_a_new_generation_without_a_failed_request() {
                 && workers.len() == 2
                 && workers.iter().all(|worker| worker.generation == generation && worker.ready)
         });
+        load.goes_on();
     }
     let generations: BTreeSet<_> = load.finish().into_iter().map(|who| who.generation).collect();
     assert_eq!(generations, BTreeSet::from([1, 2, 3, 4]));
@@ -155,6 +157,15 @@ fn restart_worker_replaces_one_slot() {
 }
 
 #[test]
+fn where_there_are_no_workers_none_has_a_slot() {
+    let site = Site::new("[companion.clock]\ncommand = [\"@companion@\"]\nready = \"started\"\n");
+    let arbiter = site.start();
+    arbiter.ctl(&["restart", "worker", "1"]).failed_with(4);
+    arbiter.ctl(&["signal", "worker", "1", "HUP"]).failed_with(4);
+    arbiter.ctl(&["restart", "workers"]).failed_with(1);
+}
+
+#[test]
 fn a_stop_abandons_a_reload_under_way() {
     let site = Site::new(TWO);
     let arbiter = site.start();
@@ -255,4 +266,21 @@ fn a_listener_moves_to_another_address_and_the_old_one_is_closed_last() {
     assert!(new.starts_with("127.0.0.2:"), "{new}");
     assert!(http::who(&new).is_ok());
     assert!(http::who(&old).is_err());
+}
+
+#[test]
+fn a_dry_run_tells_how_many_workers_would_be_replaced_and_which_listeners_would_change() {
+    let site = Site::new(TWO);
+    let arbiter = site.start();
+    arbiter.done(&["scale", "workers", "3"]);
+    let before = arbiter.wait_for_status("three workers", |status| status.ready_workers().len() == 3);
+    let listener = "[[listener]]\nname = \"extra\"\naddress = \"unix:@site@/extra.sock\"\n";
+    site.configure(&format!("{listener}{}", TWO.replace("127.0.0.1:0\"", "127.0.0.1:0\"\n    backlog = 7")));
+    let plan = arbiter.done(&["--json", "reload", "--dry-run"]).json();
+    assert_eq!(plan["workers"]["replaced"], 3);
+    assert_eq!(plan["pending"], serde_json::json!(["listener.extra", "listener.http"]));
+    let said = arbiter.done(&["reload", "--dry-run"]).stdout;
+    assert!(said.contains("would change: listener.extra, listener.http\n"), "{said}");
+    assert!(said.contains("workers: 3 would be replaced"), "{said}");
+    assert_eq!(arbiter.status().worker_pids(), before.worker_pids(), "nothing was changed");
 }

@@ -54,15 +54,16 @@ fn code_that_breaks_on_disk_does_not_take_down_a_running_pool() {
     let before = arbiter.status();
     site.write("broken-1", "3");
     processes::signal(before.worker_pids()[0], signal::KILL);
-    arbiter.wait_for_status("slot 1 to back off", |status| status.workers()[0].state == "BACKOFF");
-    assert_eq!(arbiter.status().worker_pids(), before.worker_pids()[1..], "the others serve on");
+    let status =
+        arbiter.wait_for_status("slot 1 to back off", |status| status.workers()[0].state == "BACKOFF");
+    assert_eq!(status.worker_pids(), before.worker_pids()[1..], "the others serve on");
     site.remove("broken-1");
     arbiter.wait_for_status("slot 1 to serve again", |status| status.ready_workers().len() == 3);
 }
 
 #[test]
 fn workers_that_end_with_a_halting_code_before_any_was_ready_halt_arbiter_with_that_code() {
-    for (code, count) in [(3, 1), (4, 1), (3, 4)] {
+    for (code, count) in [(3, 1), (4, 1), (3, 4), (4, 16)] {
         let site = Site::new(&format!(
             r#"
             [workers]
@@ -93,6 +94,52 @@ fn a_boot_failure_of_one_worker_stops_the_others_and_the_companions_too() {
     );
     site.write("broken-2", "4");
     assert_eq!(site.launch().wait_exit(), 4);
+}
+
+#[test]
+fn a_reload_that_comes_before_the_workers_does_not_save_code_that_cannot_boot() {
+    let settings = |requires: &str| {
+        format!(
+            r#"
+            [workers]
+            command = ["@worker@", "--no-listener", "--exit-if", "@site@/broken"]
+            count = 3
+            requires = [{requires}]
+            [companion.redis]
+            command = ["@companion@", "--ready-when", "@site@/never"]
+            ready = "notify"
+            "#
+        )
+    };
+    let site = Site::new(&settings("\"redis\""));
+    site.write("broken", "4");
+    let arbiter = site.launch();
+    site.wait_for_start("redis", 1);
+    assert!(site.started("arbiter").is_empty(), "they wait for what they require");
+    site.configure(&settings(""));
+    arbiter.done(&["--no-wait", "reload"]);
+    assert_eq!(arbiter.wait_exit(), 4);
+    assert!(site.log().contains("worker 1 (generation 2)"), "{}", site.log());
+}
+
+#[test]
+fn a_reload_fails_where_code_cannot_boot_and_the_workers_before_it_halt_arbiter_as_ever() {
+    let site = Site::new(
+        r#"
+        [workers]
+        command = ["@worker@", "--no-listener", "--exit-if", "@site@/broken-{generation}", "--ready-when", "@site@/never"]
+        ready = "notify"
+        "#,
+    );
+    site.write("broken-2", "3");
+    let arbiter = site.launch();
+    let first = site.wait_for_start("arbiter", 1);
+    let line = arbiter.ctl(&["reload"]).failed_with(1).to_owned();
+    assert!(line.contains("new worker 1 exited with status 3"), "{line}");
+    assert_eq!(arbiter.status().worker_pids(), [first]);
+    site.write("broken-1", "4");
+    processes::signal(first, signal::KILL);
+    assert_eq!(arbiter.wait_exit(), 4);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! TTIN, TTOU, `scale workers`, and storms of signals.
 
 use std::collections::BTreeSet;
+use std::process::Stdio;
 use tests::{Site, processes, signal};
 
 const ONE: &str = r#"
@@ -43,6 +44,68 @@ fn scale_workers_prints_the_new_number_and_lasts_over_a_reload() {
     arbiter
         .wait_for_status("the configuration's own count to win", |status| status.ready_workers().len() == 3);
     assert_eq!(arbiter.done(&["scale", "workers", "0"]).stdout.trim(), "1");
+}
+
+#[test]
+fn who_was_told_that_workers_are_ready_finds_them_in_the_status() {
+    let site = Site::new(
+        r#"
+        [workers]
+        command = ["@worker@", "--ready-when", "@site@/go-{slot}", "--no-listener"]
+        ready = "notify"
+        "#,
+    );
+    site.write("go-1", "");
+    let arbiter = site.launch_to_fail();
+    arbiter.wait_until_running();
+    let mut client = site.ctl_command(&["scale", "workers", "2"]).stdout(Stdio::null()).spawn().unwrap();
+    arbiter.wait_for_status("a second worker", |status| status.worker_pids().len() == 2);
+    site.fail_at("arbiter-answered", "stop");
+    site.write("go-2", "");
+    assert!(client.wait().unwrap().success());
+    // arbiter says no more after its answer; the manager has what came before.
+    assert_eq!(arbiter.status().ready_workers().len(), 2);
+    let is_stopped = || (sys::procfs::stat(arbiter.pid())?.state == 'T').then_some(());
+    site.wait_for("arbiter to have stopped", is_stopped);
+    processes::signal(arbiter.pid(), signal::CONT);
+    assert_eq!(arbiter.stop(), 0);
+}
+
+#[test]
+fn scale_workers_answers_when_the_new_ones_are_ready_and_those_that_go_have_gone() {
+    let site = Site::new(
+        r#"
+        [workers]
+        command = ["@worker@", "--ready-when", "@site@/go", "--exit-if", "@site@/broken", "--no-listener"]
+        ready = "notify"
+        "#,
+    );
+    site.write("go", "");
+    let arbiter = site.start();
+    site.remove("go");
+    let mut scale = site.ctl_command(&["scale", "workers", "2"]);
+    let mut client = scale.stdout(Stdio::piped()).spawn().unwrap();
+    arbiter.wait_for_status("a second worker", |status| status.worker_pids().len() == 2);
+    assert_eq!(client.try_wait().unwrap(), None, "it is not ready");
+    arbiter.ctl(&["--timeout", "0.3", "scale", "workers", "3"]).failed_with(7);
+    assert_eq!(arbiter.done(&["--no-wait", "scale", "workers", "2"]).stdout.trim(), "2");
+    site.write("go", "");
+    let output = client.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"2\n"[..]));
+    let ready = arbiter.status().ready_workers();
+    assert!(ready.iter().any(|worker| worker.slot == 2), "the new one that it waited for: {ready:?}");
+    // The third came of another request, and stays in the place of the first.
+    arbiter.wait_for_status("both to be ready", |status| status.ready_workers().len() == 2);
+
+    assert_eq!(arbiter.done(&["scale", "workers", "1"]).stdout.trim(), "1");
+    assert_eq!(arbiter.status().workers().len(), 1, "the other one has gone");
+
+    site.write("broken", "1");
+    let told = arbiter.ctl(&["scale", "workers", "2"]).failed_with(1).to_owned();
+    assert!(told.contains(": exited with status 1 "), "{told}");
+    assert_eq!(arbiter.status().target(), 2, "it is tried again");
+    site.remove("broken");
+    arbiter.wait_for_status("the second worker", |status| status.ready_workers().len() == 2);
 }
 
 #[test]

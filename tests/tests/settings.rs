@@ -30,8 +30,8 @@ fn another_user_gets_its_ids_groups_home_and_can_still_say_ready() {
     // Somebody else has to get at the programs, and at the file of announcements.
     std::fs::set_permissions(site.path(""), PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::set_permissions(site.path("announcements"), PermissionsExt::from_mode(0o666)).unwrap();
-    std::fs::copy(tests::program("fake-worker"), site.path("worker")).unwrap();
-    std::fs::copy(tests::program("fake-companion"), site.path("companion")).unwrap();
+    tests::copy_program(&tests::program("fake-worker"), &site.path("worker"));
+    tests::copy_program(&tests::program("fake-companion"), &site.path("companion"));
     let arbiter = site.start();
     let status = arbiter.wait_for_companion("clock", "RUNNING");
     let nobody = sys::users::user_by_name("nobody").unwrap().unwrap();
@@ -118,7 +118,7 @@ fn children_get_the_limit_of_open_files_that_arbiter_was_started_with() {
     let mut command = site.marked(std::process::Command::new("prlimit"));
     command.arg("--nofile=512:2048").arg(tests::program("arbiter")).args(["-c", "arbiter.toml"]);
     let arbiter = site.launch_command(command);
-    let clock = arbiter.wait_for_companion("clock", "RUNNING").pid_of("clock");
+    let clock = site.wait_for_start("clock", 1);
     assert_eq!(limit(clock, "Max open files"), ("512".into(), "2048".into()));
     assert_eq!(limit(arbiter.pid(), "Max open files"), ("2048".into(), "2048".into()));
 }

@@ -169,32 +169,6 @@ fn what_arbiter_was_given_by_its_own_supervisor_does_not_reach_a_child() {
 }
 
 #[test]
-fn a_worker_has_its_own_session_and_nothing_open_but_what_it_was_given() {
-    let site = Site::new(
-        r#"
-        [[listener]]
-        address = "127.0.0.1:0"
-        [workers]
-        command = ["sleep", "1000"]
-        ready = "started"
-        start_seconds = 0.1
-        "#,
-    );
-    let arbiter = site.start();
-    let pid = arbiter.status().worker_pids()[0];
-    let stat = sys::procfs::stat(pid).unwrap();
-    assert_eq!((stat.session, stat.pgrp), (pid, pid));
-    let open = processes::descriptors(pid);
-    assert_eq!(open.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3], "{open:?}");
-    assert_eq!(open[&0], "/dev/null");
-    assert!(open[&3].starts_with("socket:"), "{open:?}");
-    for set in ["SigBlk", "SigIgn", "SigCgt"] {
-        let bits = processes::status_line(pid, set);
-        assert!(bits.bytes().all(|digit| digit == b'0'), "{set}: {bits}");
-    }
-}
-
-#[test]
 fn without_a_file_flags_and_a_command_are_enough() {
     let site = Site::new("this file is not read");
     let arbiter = site.launch_with(&["-b", "127.0.0.1:0", "-w", "2", "--name", "flags", "--", "@worker@"]);

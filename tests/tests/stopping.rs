@@ -200,3 +200,44 @@ fn after_term_workers_serve_on_for_the_pre_stop_delay_and_a_second_term_skips_it
     arbiter.signal(signal::TERM);
     assert_eq!(arbiter.wait_exit(), 0);
 }
+
+#[test]
+fn nothing_is_started_during_the_pre_stop_delay_and_what_runs_can_be_stopped_and_signalled() {
+    let site = Site::new(&format!(
+        "pre_stop_delay = 600\n{PLAIN}\n[companion.mail]\ncommand = [\"@companion@\"]\nready = \"started\"\nstart_seconds = 0\n\
+         [companion.spare]\ncommand = [\"@companion@\"]\nautostart = false\n"
+    ));
+    let arbiter = site.start();
+    arbiter.wait_for_companion("mail", "RUNNING");
+    arbiter.signal(signal::TERM);
+    let before = arbiter.wait_for_status("the stop", |status| status.state() == "stopping");
+    let is_refused = |verbs: &[&str]| {
+        for verb in verbs {
+            let words: Vec<&str> = verb.split(' ').collect();
+            let output = arbiter.ctl(&words);
+            let reason = "arbiter is stopping: nothing is started or changed any more";
+            assert!(output.code == 1 && output.stderr.contains(reason), "{verb}: {output:?}");
+        }
+    };
+    let starting = [
+        "start companion spare",
+        "run companion spare",
+        "scale companion mail 2",
+        "restart companion mail",
+        "reload companion mail",
+        "restart workers",
+        "reload companions",
+        "restart manager",
+    ];
+    is_refused(&starting);
+    assert_eq!(arbiter.ctl(&["start", "companion", "nobody"]).code, 4);
+    arbiter.done(&["signal", "companion", "mail", "CONT"]);
+    // Another manager knows it as well.
+    let after = arbiter.kill_manager();
+    assert_eq!(after.companion("mail").pids(), before.companion("mail").pids());
+    is_refused(&starting);
+    arbiter.done(&["stop", "companion", "mail"]);
+    assert_eq!((site.started("mail").len(), site.started("spare").len()), (1, 0));
+    arbiter.signal(signal::TERM);
+    assert_eq!(arbiter.wait_exit(), 0);
+}

@@ -1,13 +1,14 @@
-//! Users and groups by name or number.
+//! Users and groups by name or number; hosts by name.
 
 use super::diagnostic::Fault;
 use super::tree::{Data, Node};
 use super::value::{Reading, wrong_type};
 use proto::spec::Identity;
 use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
 use sys::users::{self, Account};
 
-/// Where users and groups are looked up; a name service may take its time.
+/// Where users, groups and hosts are looked up; a name service may take its time.
 pub(crate) trait Accounts {
     /// The user of a name.
     fn user_by_name(&self, name: &str) -> io::Result<Option<Account>>;
@@ -17,6 +18,8 @@ pub(crate) trait Accounts {
     fn group_by_name(&self, name: &str) -> io::Result<Option<u32>>;
     /// All groups of a user, `primary` among them.
     fn groups_of(&self, name: &str, primary: u32) -> io::Result<Vec<u32>>;
+    /// The addresses of a host, with this port.
+    fn host(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
 }
 
 /// The system's own.
@@ -37,6 +40,35 @@ impl Accounts for SystemAccounts {
 
     fn groups_of(&self, name: &str, primary: u32) -> io::Result<Vec<u32>> {
         users::groups_of(name, primary)
+    }
+
+    fn host(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((name, port).to_socket_addrs()?.collect())
+    }
+}
+
+/// A machine on which no name is known.
+pub(crate) struct Strangers;
+
+impl Accounts for Strangers {
+    fn user_by_name(&self, _: &str) -> io::Result<Option<Account>> {
+        Ok(None)
+    }
+
+    fn user_by_id(&self, _: u32) -> io::Result<Option<Account>> {
+        Ok(None)
+    }
+
+    fn group_by_name(&self, _: &str) -> io::Result<Option<u32>> {
+        Ok(None)
+    }
+
+    fn groups_of(&self, _: &str, primary: u32) -> io::Result<Vec<u32>> {
+        Ok(vec![primary])
+    }
+
+    fn host(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok(Vec::new())
     }
 }
 

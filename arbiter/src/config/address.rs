@@ -4,7 +4,7 @@ use super::context::Context;
 use super::diagnostic::Fault;
 use super::value::Reading;
 use proto::spec::AddressSpec;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 /// sockaddr_un holds 108 bytes; a path ends with a NUL, an abstract name begins with one (unix(7)).
@@ -23,7 +23,7 @@ pub(crate) fn parse(text: &str, context: &Context<'_>) -> Reading<(AddressSpec, 
         let written = format!("unix:{path}");
         return Ok((AddressSpec::Unix(path), written));
     }
-    tcp(text).map(|address| (AddressSpec::Tcp(address), text.to_owned()))
+    tcp(text, context).map(|address| (AddressSpec::Tcp(address), text.to_owned()))
 }
 
 fn abstract_name(name: &str) -> Reading<AddressSpec> {
@@ -55,11 +55,22 @@ pub(crate) fn socket_path(path: &str) -> Reading<String> {
         ))
         .help("use a shorter path"));
     }
+    new_file(path)?;
+    Ok(path.to_owned())
+}
+
+/// Whether a file can be made at a path: its directory is there, and it is none itself.
+pub(crate) fn new_file(path: &str) -> Reading<()> {
     parent_directory(path)?;
+    no_directory(path)
+}
+
+/// Whether a path is not a directory's.
+pub(crate) fn no_directory(path: &str) -> Reading<()> {
     if Path::new(path).is_dir() {
         return Err(Fault::new(format!("\"{path}\" is a directory")).help("name a file in it"));
     }
-    Ok(path.to_owned())
+    Ok(())
 }
 
 /// Whether the directory a file is to be made in is there.
@@ -80,7 +91,7 @@ pub(crate) fn parent_directory(path: &str) -> Reading<()> {
     }
 }
 
-fn tcp(text: &str) -> Reading<SocketAddr> {
+fn tcp(text: &str, context: &Context<'_>) -> Reading<SocketAddr> {
     let fault = |message: String| Fault::new(message).help(FORMS);
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Ok(address);
@@ -93,11 +104,16 @@ fn tcp(text: &str) -> Reading<SocketAddr> {
             Err(_) => fault(format!("\"{text}\" has no port")),
         });
     };
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let bare = bracketed.unwrap_or(text);
+    if bare.parse::<Ipv6Addr>().is_ok() {
+        return Err(Fault::new(format!("\"{text}\" has no port")).help(format!("write \"[{bare}]:8000\"")));
+    }
+    if bracketed.is_some() {
+        return Err(fault(format!("\"{text}\" is not an IPv6 address")));
+    }
     if host.contains(':') && !host.starts_with('[') {
-        return Err(match text.parse::<IpAddr>() {
-            Ok(_) => Fault::new(format!("\"{text}\" has no port")).help(format!("write \"[{text}]:8000\"")),
-            Err(_) => fault(format!("\"{text}\" is not an address")),
-        });
+        return Err(fault(format!("\"{text}\" is not an address")));
     }
     let Ok(number) = port.parse::<u16>() else {
         return Err(fault(format!("\"{port}\" is not a port from 0 to 65535")));
@@ -106,17 +122,17 @@ fn tcp(text: &str) -> Reading<SocketAddr> {
         "" => Ok((Ipv4Addr::UNSPECIFIED, number).into()),
         "*" => Err(Fault::new("\"*\" is not a host").help(format!("did you mean \":{number}\"?"))),
         _ if host.starts_with('[') => Err(fault(format!("\"{host}\" is not an IPv6 address"))),
-        _ => look_up(host, number),
+        _ => look_up(host, number, context),
     }
 }
 
 /// The first IPv4 address of a name, else its first one: what most clients of a name without an address
 /// family get.
-fn look_up(host: &str, port: u16) -> Reading<SocketAddr> {
-    let found: Vec<SocketAddr> = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| Fault::new(format!("the host \"{host}\" cannot be found: {error}")).help(FORMS))?
-        .collect();
+fn look_up(host: &str, port: u16, context: &Context<'_>) -> Reading<SocketAddr> {
+    let found = context
+        .accounts
+        .host(host, port)
+        .map_err(|error| Fault::new(format!("the host \"{host}\" cannot be found: {error}")).help(FORMS))?;
     let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
     first.copied().ok_or_else(|| Fault::new(format!("the host \"{host}\" has no address")))
 }

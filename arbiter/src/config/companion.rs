@@ -11,15 +11,17 @@ use super::quantity;
 use super::section::Section;
 use super::tree::{Data, Entry, Node};
 use super::value::{self, Reading};
-use super::workers::MOST_PROCESSES;
-use proto::spec::{CompanionSpec, Flapping, Ready, RestartPolicy, Stdin};
+use proto::spec::{CompanionSpec, Flapping, MOST_PROCESSES, Ready, RestartPolicy, Stdin, stream_variable};
 use std::time::Duration;
 
 /// Words of the control program that stand where a name stands.
-const REFUSED: [&str; 6] = ["workers", "worker", "manager", "arbiter", "all", "default"];
+pub(crate) const REFUSED: [&str; 6] = ["workers", "worker", "manager", "arbiter", "all", "default"];
 
 /// The least wait between two starts: less would be a busy loop.
 const LEAST_DELAY: Duration = Duration::from_millis(100);
+
+/// The most streams: their descriptors travel in one message, which holds 200.
+const STREAMS_MAX: usize = 64;
 
 /// A companion and the places that are needed to check it against the others.
 pub(crate) struct Read {
@@ -37,9 +39,13 @@ pub(crate) struct Read {
     pub(crate) cwd_place: Place,
     /// As above.
     pub(crate) env_file_place: Place,
+    /// The commands that ask it whether it is ready, and how it is.
+    pub(crate) ready_place: Option<Place>,
+    /// As above.
+    pub(crate) health_place: Option<Place>,
 }
 
-/// Reads one; `None` when it is no table or has no name.
+/// Reads one; `None` when it is no table or has no name that can be used.
 pub(crate) fn read(entry: &Entry, defaults: &Defaults, context: &Context<'_>) -> Option<Read> {
     let diagnostics = context.diagnostics;
     let Data::Table(table) = &entry.node.data else {
@@ -52,16 +58,16 @@ pub(crate) fn read(entry: &Entry, defaults: &Defaults, context: &Context<'_>) ->
         format!("[companion.\"{}\"]", entry.key.escape_debug())
     };
     let section = Section::open(table, keys::COMPANION, &title, diagnostics);
-    let (session, name) = match read_name(entry, &section) {
-        Ok(names) => names,
-        Err(fault) => {
-            diagnostics.report(entry.place, fault);
-            return None;
-        }
-    };
+    let names = read_name(entry, &section);
+    let is_named = names.is_ok();
+    // Without a name its keys are read for what is wrong with them.
+    let (session, name) = names.unwrap_or_else(|fault| {
+        diagnostics.report(entry.place, fault);
+        (String::new(), String::new())
+    });
     let full_name = if session == "default" { name } else { format!("{session}.{name}") };
     let listen = listener::read_listen(&section, &full_name, context);
-    let after = section.value_or("after", Vec::new(), value::words);
+    let after = section.words("after");
     let process = process::read(&section, &title, defaults, context);
     let place = |key| process::place(&section, key, entry.place);
     let spec = CompanionSpec {
@@ -70,7 +76,17 @@ pub(crate) fn read(entry: &Entry, defaults: &Defaults, context: &Context<'_>) ->
         ..read_spec(&section, full_name, session, process, listen.is_some(), context)
     };
     let [command_place, cwd_place, env_file_place] = ["command", "cwd", "env_file"].map(place);
-    Some(Read { spec, place: entry.place, after, listen, command_place, cwd_place, env_file_place })
+    is_named.then(|| Read {
+        spec,
+        place: entry.place,
+        after,
+        listen,
+        command_place,
+        cwd_place,
+        env_file_place,
+        ready_place: probe::exec_place(&section, "ready"),
+        health_place: probe::exec_place(&section, "health"),
+    })
 }
 
 /// Session and name.
@@ -113,6 +129,7 @@ fn read_spec(
     let start = process::read_start(section, listens, true);
     let critical = section.value_or("critical", false, value::boolean);
     let ends = start.ready == Ready::Exit;
+    let success_exit_codes = read_success(section, ends);
     let restart = section.value("restart", restart).unwrap_or(if ends {
         RestartPolicy::OnFailure
     } else {
@@ -123,17 +140,18 @@ fn read_spec(
     CompanionSpec {
         name,
         session,
+        loaded: false,
+        env_digest: process::env_digest(&process, context),
         process,
-        count: section.value_or("count", 1, |node| value::integer(node, 0..=MOST_PROCESSES)),
+        count: section.value_or("count", 1, |node| value::integer(node, 0..=i64::from(MOST_PROCESSES))),
         autostart: section.value_or("autostart", true, value::boolean),
         critical,
         after: Vec::new(),
         restart,
-        success_exit_codes: section
-            .value_or("success_exit_codes", vec![0], |node| value::exit_codes(node, 0)),
+        success_exit_codes,
         restart_delay,
         restart_delay_max,
-        flapping: read_flapping(section, critical, restart),
+        flapping: read_flapping(section, critical, restart, (restart_delay, restart_delay_max)),
         ready: start.ready,
         start_seconds: start.seconds,
         start_timeout: start.timeout,
@@ -151,6 +169,19 @@ fn read_spec(
     }
 }
 
+/// The codes of a good end; one that is ready by ending needs some.
+fn read_success(section: &Section<'_>, ends: bool) -> Vec<u8> {
+    let codes = section.value_or("success_exit_codes", vec![0], |node| {
+        value::exit_codes(node, |item| value::integer(item, 0..=255))
+    });
+    if ends && codes.is_empty() {
+        let fault = Fault::new("without a code of success, ready = \"exit\" can never become ready")
+            .help("name an exit code, or remove success_exit_codes");
+        section.contradiction(&["success_exit_codes"], fault);
+    }
+    codes
+}
+
 fn restart(node: &Node) -> Reading<RestartPolicy> {
     let words = [
         ("always", RestartPolicy::Always),
@@ -166,24 +197,36 @@ fn stdin(node: &Node) -> Reading<Stdin> {
 
 /// Names of streams; their variables have to differ too.
 fn streams(node: &Node) -> Reading<Vec<String>> {
+    let list = value::strings(node)?;
     let mut names: Vec<String> = Vec::new();
-    for (name, place) in value::words(node)? {
-        if !value::is_name(&name) {
-            return Err(value::not_a_name("a stream", &name).at(place));
+    let read = value::each(list, |item| {
+        let name = stream(item, &names)?;
+        names.push(name.clone());
+        Ok(name)
+    });
+    let count = match list.get(STREAMS_MAX) {
+        Some(item) => {
+            Err(Fault::new(format!("a companion has at most {STREAMS_MAX} streams")).at(item.place))
         }
-        let variable = variable("ARBITER_STREAM_", &name);
-        if let Some(other) = names.iter().find(|other| self::variable("ARBITER_STREAM_", other) == variable) {
-            let message = format!("streams \"{other}\" and \"{name}\" would both be told as {variable}");
-            return Err(Fault::new(message).help("choose another name").at(place));
-        }
-        names.push(name);
-    }
-    Ok(names)
+        None => Ok(()),
+    };
+    value::both(read, count).map(|(names, ())| names)
 }
 
-/// The environment variable that tells of something by name.
-pub(crate) fn variable(prefix: &str, name: &str) -> String {
-    format!("{prefix}{}", name.replace(['-', '.'], "_").to_ascii_uppercase())
+/// A name beside others.
+fn stream(node: &Node, others: &[String]) -> Reading<String> {
+    let name = value::text(node)?;
+    if !value::is_name(&name) {
+        return Err(value::not_a_name("a stream", &name));
+    }
+    let variable = stream_variable(&name);
+    match others.iter().find(|other| stream_variable(other) == variable) {
+        Some(other) => {
+            let message = format!("streams \"{other}\" and \"{name}\" would both be told as {variable}");
+            Err(Fault::new(message).help("choose another name"))
+        }
+        None => Ok(name),
+    }
 }
 
 fn read_delays(section: &Section<'_>) -> (Duration, Duration) {
@@ -203,7 +246,12 @@ fn read_delays(section: &Section<'_>) -> (Duration, Duration) {
 }
 
 /// Off unless given, or unless being given up matters.
-fn read_flapping(section: &Section<'_>, critical: bool, restart: RestartPolicy) -> Option<Flapping> {
+fn read_flapping(
+    section: &Section<'_>,
+    critical: bool,
+    restart: RestartPolicy,
+    (delay, delay_max): (Duration, Duration),
+) -> Option<Flapping> {
     if !section.has("flapping") && !critical {
         return None;
     }
@@ -219,6 +267,17 @@ fn read_flapping(section: &Section<'_>, critical: bool, restart: RestartPolicy) 
             Fault::new("a critical companion has to be given up some time, and max_retry = -1 never does")
                 .help("set max_retry to 0 or more, or critical = false");
         table.contradiction(&["max_retry"], fault);
+    }
+    let fastest = flapping.fastest(delay, delay_max);
+    if fastest > flapping.window && restart != RestartPolicy::Never {
+        let Flapping { attempts, window, .. } = flapping;
+        let fault = Fault::new(format!(
+            "{attempts} ends never come within {} s, because restart_delay spreads them over {} s",
+            window.as_secs_f64(),
+            fastest.as_secs_f64()
+        ))
+        .help("lower flapping.attempts or restart_delay, or raise flapping.window");
+        section.contradiction(&["flapping", "restart_delay", "critical"], fault);
     }
     Some(flapping)
 }

@@ -47,7 +47,7 @@ pub(crate) fn read_control(section: &Section<'_>, context: &Context<'_>) -> Cont
 
 fn each<T>(node: &Node, reading: impl Fn(&Node) -> Reading<T>) -> Reading<Vec<T>> {
     let Data::List(list) = &node.data else { return Err(value::wrong_type("an array of names", node)) };
-    list.iter().map(|item| reading(item).map_err(|fault| fault.at(item.place))).collect()
+    value::each(list, reading)
 }
 
 /// `$RUNTIME_DIRECTORY` (systemd; the first of several), else /run/arbiter for root, else below
@@ -87,7 +87,7 @@ pub(crate) fn read_log(section: &Section<'_>, context: &Context<'_>) -> Log {
             if path.contains('{') && path.starts_with("{env.") {
                 return Err(Fault::new("placeholders are not filled in here").help("write the path itself"));
             }
-            address::parent_directory(&path)?;
+            address::new_file(&path)?;
             Ok(LogTarget::File(path))
         }),
     }

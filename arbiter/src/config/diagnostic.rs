@@ -1,11 +1,9 @@
 //! What is wrong, where, and what to write instead.
 
+use proto::nearest::nearest;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::Range;
-
-/// How far two words may be apart to be taken for one another: a third of the longer one's letters.
-const LETTERS_PER_SLIP: usize = 3;
 
 /// A piece of text that a user wrote: a range of bytes in one of the [`Sources`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,12 +108,14 @@ pub(crate) struct Fault {
     pub(crate) help: Option<String>,
     /// Where exactly, for a part of the value.
     pub(crate) place: Option<Place>,
+    /// What else is wrong with the value.
+    pub(crate) more: Vec<Fault>,
 }
 
 impl Fault {
     /// A fault without advice.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, place: None }
+        Self { message: message.into(), help: None, place: None, more: Vec::new() }
     }
 
     /// The same with advice.
@@ -135,6 +135,12 @@ impl Fault {
         self.place = self.place.or(Some(place));
         self
     }
+
+    /// The same with another one of the same value.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.more.push(other);
+        self
+    }
 }
 
 /// All that is wrong so far, and what is doubtful. Reading goes on after a report, so that all comes at once.
@@ -149,8 +155,7 @@ pub(crate) struct Diagnostics {
 impl Diagnostics {
     /// An error at `place`.
     pub(crate) fn report(&self, place: Place, fault: Fault) {
-        let place = fault.place.unwrap_or(place);
-        self.errors.borrow_mut().push(of(Some(place), fault));
+        push(&self.errors, Some(place), fault);
     }
 
     /// An error at `place` without advice.
@@ -160,19 +165,17 @@ impl Diagnostics {
 
     /// An error that has no place, as a file that cannot be read.
     pub(crate) fn error_anywhere(&self, fault: Fault) {
-        self.errors.borrow_mut().push(of(None, fault));
+        push(&self.errors, None, fault);
     }
 
     /// What a check reports as an error and a start as a warning.
     pub(crate) fn problem(&self, place: Place, fault: Fault) {
-        let place = fault.place.unwrap_or(place);
-        self.problems.borrow_mut().push(of(Some(place), fault));
+        push(&self.problems, Some(place), fault);
     }
 
     /// What is doubtful.
     pub(crate) fn warn(&self, place: Place, fault: Fault) {
-        let place = fault.place.unwrap_or(place);
-        self.warnings.borrow_mut().push(of(Some(place), fault));
+        push(&self.warnings, Some(place), fault);
     }
 
     /// All errors, with excerpts; with `strict`, problems among them. Empty: there are none.
@@ -197,8 +200,11 @@ impl Diagnostics {
     }
 }
 
-fn of(place: Option<Place>, fault: Fault) -> Diagnostic {
-    Diagnostic { place, message: fault.message, help: fault.help }
+/// Adds a fault, and each that came with it.
+fn push(to: &RefCell<Vec<Diagnostic>>, place: Option<Place>, fault: Fault) {
+    let Fault { message, help, place: own, more } = fault;
+    to.borrow_mut().push(Diagnostic { place: own.or(place), message, help });
+    more.into_iter().for_each(|fault| push(to, place, fault));
 }
 
 fn render(diagnostic: &Diagnostic, sources: &Sources) -> String {
@@ -230,39 +236,9 @@ fn line(diagnostic: &Diagnostic, sources: &Sources) -> String {
     text
 }
 
-/// The word of `known` that was probably meant by `word`.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = word.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| {
-            let letters = candidate.chars().count().max(word.chars().count());
-            *distance <= (letters / LETTERS_PER_SLIP).max(1) && *distance < letters
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_slip_is_recognised_and_another_word_is_not() {
-        let known = ["count", "command", "cwd", "timeout"];
-        for (word, near) in [
-            ("cuont", Some("count")),
-            ("comand", Some("command")),
-            ("CWD", Some("cwd")),
-            ("time_out", Some("timeout")),
-            ("colour", None),
-            ("x", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(word, known), near, "{word}");
-        }
-    }
 
     #[test]
     fn the_caret_stands_under_the_place_behind_tabs_and_letters_of_two_bytes() {

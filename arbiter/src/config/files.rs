@@ -5,6 +5,9 @@ use super::tree::{self, Data, Entry, Node, Table};
 use super::value;
 use std::path::{Path, PathBuf};
 
+/// A configuration's name where none is given.
+pub(crate) const NAME: &str = "arbiter.toml";
+
 /// Where a configuration is looked for after `./arbiter.toml`.
 const SYSTEM_FILE: &str = "/etc/arbiter/arbiter.toml";
 
@@ -22,7 +25,7 @@ pub(crate) struct ConfigFile {
 
 /// `./arbiter.toml`, else the system's; `None` when there is neither.
 pub(crate) fn search(cwd: &Path) -> Option<ConfigFile> {
-    [cwd.join("arbiter.toml"), PathBuf::from(SYSTEM_FILE)]
+    [cwd.join(NAME), PathBuf::from(SYSTEM_FILE)]
         .into_iter()
         .find(|path| path.exists())
         .map(|path| ConfigFile { name: path.display().to_string(), path })

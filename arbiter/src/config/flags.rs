@@ -53,11 +53,11 @@ pub(crate) struct Flags {
     /// Go to the background; this command returns once everything is ready
     #[arg(long)]
     pub(crate) daemon: bool,
-    /// Write a configuration to start from
+    /// Write a configuration to start from: ./arbiter.toml, or the file of -c
     #[arg(long)]
     pub(crate) init: bool,
-    /// Convert a configuration of another program
-    #[arg(long, value_name = "FILE")]
+    /// Print what a supervisord.conf, a Procfile or a circus.ini says as an arbiter.toml
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["init", "config", "check_config", "print_config"])]
     pub(crate) import: Option<PathBuf>,
     /// The workers' program and its arguments
     #[arg(last = true, value_name = "COMMAND")]

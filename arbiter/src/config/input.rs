@@ -1,5 +1,6 @@
 //! What a resolution starts from.
 
+use proto::spec::CompanionSpec;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ pub struct Input {
     pub argv: Vec<OsString>,
     /// The environment arbiter was started with.
     pub env: BTreeMap<OsString, OsString>,
-    /// The directory arbiter was started in, absolute.
+    /// The directory arbiter was started in, absolute. At a reload it may have gone.
     pub cwd: PathBuf,
+    /// Companions that were loaded at run time: they stay as they are.
+    pub loaded: Vec<CompanionSpec>,
 }

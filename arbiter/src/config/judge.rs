@@ -4,9 +4,10 @@ use super::companion::Read;
 use super::context::Context;
 use super::diagnostic::Place;
 use super::placeholders;
+use super::probe;
 use super::section::Section;
 use super::surroundings;
-use proto::spec::{HookSpec, Output, WorkersSpec};
+use proto::spec::{Check, HookSpec, Output, ProcessSpec, Ready, WorkersSpec};
 
 /// What is judged against.
 pub(crate) struct Judge<'a> {
@@ -28,10 +29,17 @@ impl Judge<'_> {
                 section.contradiction(&[key], fault);
             }
         }
+        if let (Some(doubt), Some(place)) = (missing.ignored, section.place_of("env_file")) {
+            self.context.diagnostics.warn(place, doubt);
+        }
         let command = spec.process.command.iter().map(|word| ("command", word));
         for (key, text) in command.chain([("cwd", &spec.process.cwd)]) {
             let Some(place) = section.place_of(key) else { continue };
             self.warn(place, text, false);
+        }
+        if let (Ready::Probe { check, .. }, Some(place)) = (&spec.ready, probe::exec_place(section, "ready"))
+        {
+            self.check((check, place), &spec.process, self.name);
         }
     }
 
@@ -49,8 +57,19 @@ impl Judge<'_> {
                 self.context.diagnostics.problem(place, fault);
             }
         }
+        if let Some(doubt) = missing.ignored {
+            self.context.diagnostics.warn(read.env_file_place, doubt);
+        }
         for word in &spec.process.command {
             self.warn(read.command_place, word, true);
+        }
+        let ready = match &spec.ready {
+            Ready::Probe { check, .. } => Some(check).zip(read.ready_place),
+            _ => None,
+        };
+        let health = spec.health.as_ref().map(|health| &health.check).zip(read.health_place);
+        for check in ready.into_iter().chain(health) {
+            self.check(check, &spec.process, &spec.name);
         }
         self.warn(read.cwd_place, &spec.process.cwd, true);
         self.warn(read.place, &spec.log.file, true);
@@ -65,6 +84,13 @@ impl Judge<'_> {
     pub(crate) fn hook(&self, hook: &HookSpec, place: Place) {
         if let Some(fault) = surroundings::check(&hook.process, self.name, self.context).command {
             self.context.diagnostics.report(place, fault);
+        }
+    }
+
+    /// The command of a check, which is run as the process it asks: it may be there when that is asked.
+    fn check(&self, (check, place): (&Check, Place), of: &ProcessSpec, name: &str) {
+        if let Some(fault) = surroundings::check(&check.process(of), name, self.context).command {
+            self.context.diagnostics.problem(place, fault);
         }
     }
 

@@ -20,6 +20,9 @@ impl Keys {
     }
 }
 
+/// What is loaded at run time.
+pub(crate) const LOADED: Keys = Keys::of(&["companion"]);
+
 /// How a process is run: workers and companions.
 const PROCESS: &[&str] = &[
     "command",

@@ -7,7 +7,9 @@
 //! with its place, `flags` lays the command line over it, `section` gives typed access to a table
 //! whose keys are listed in `keys`, and one module per table (`workers`, `companion`, `listener`,
 //! `control`, `hooks`, with `process`, `probe` and `output` for what several share) makes the
-//! specification. `judge` looks at what is there outside of the file, `effective` writes it all back.
+//! specification. `places` keeps the files apart that arbiter makes, `judge` looks at what is there outside of
+//! the file, `effective` writes it all back. `starter` is a file to begin from, `import` makes one of another
+//! program's.
 
 mod accounts;
 mod address;
@@ -21,27 +23,32 @@ mod exit;
 mod files;
 mod flags;
 mod hooks;
+mod import;
 mod input;
 mod judge;
 mod keys;
-mod later;
 mod listener;
+mod load;
 mod output;
 mod placeholders;
+mod places;
 mod probe;
 mod process;
 mod quantity;
 mod resolve;
 mod section;
+mod starter;
 mod surroundings;
 mod tree;
 mod value;
 mod workers;
-mod writer;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use address::overlap;
+pub use import::imported;
 pub use input::Input;
 pub(crate) use listener::TAKEN;
-pub use resolve::resolve;
+pub use load::change;
+pub use resolve::{examine, resolve};

@@ -2,12 +2,13 @@
 
 use super::address;
 use super::context::Context;
-use super::diagnostic::{Fault, nearest};
+use super::diagnostic::Fault;
 use super::keys;
 use super::quantity;
 use super::section::Section;
 use super::tree::Node;
 use super::value::{self, Reading};
+use proto::nearest::nearest;
 use proto::spec::{LogSpec, Output};
 
 /// Above this a captured file is rotated, where nothing else is said.
@@ -78,8 +79,6 @@ fn file(text: &str, context: &Context<'_>) -> Reading<String> {
     if !directory.contains('{') {
         address::parent_directory(&path)?;
     }
-    if std::path::Path::new(&path).is_dir() {
-        return Err(Fault::new(format!("\"{path}\" is a directory")).help("name a file in it"));
-    }
+    address::no_directory(&path)?;
     Ok(path)
 }

@@ -1,7 +1,8 @@
 //! `ready` and `health`: questions put to a process.
 
-use super::diagnostic::{Diagnostics, Fault};
+use super::diagnostic::{Diagnostics, Fault, Place};
 use super::keys::{self, Keys};
+use super::placeholders;
 use super::quantity;
 use super::section::Section;
 use super::tree::{Data, Node};
@@ -61,6 +62,14 @@ pub(crate) fn health(section: &Section<'_>) -> Option<Health> {
     })
 }
 
+/// Where the command of the check `key` stands; `None` when it has none.
+pub(crate) fn exec_place(section: &Section<'_>, key: &str) -> Option<Place> {
+    match &section.entry(key)?.node.data {
+        Data::Table(table) => table.get("exec").map(|entry| entry.node.place),
+        _ => None,
+    }
+}
+
 /// The one check of a table; none or several are reported.
 fn check(section: &Section<'_>, keys: Keys) -> Option<Check> {
     let kinds: Vec<&str> = ["exec", "tcp", "http"].into_iter().filter(|kind| section.has(kind)).collect();
@@ -83,9 +92,10 @@ fn check(section: &Section<'_>, keys: Keys) -> Option<Check> {
 
 fn tcp(node: &Node) -> Reading<String> {
     let text = value::word(node)?;
+    let shape = placeholders::sample(&text);
     let is_path =
-        text.strip_prefix("unix:").is_some_and(|path| path.starts_with(['/', '@']) && path.len() > 1);
-    if is_path || is_reachable(&text) {
+        shape.strip_prefix("unix:").is_some_and(|path| path.starts_with(['/', '@']) && path.len() > 1);
+    if is_path || is_reachable(&shape) {
         return Ok(text);
     }
     Err(Fault::new(format!("\"{text}\" cannot be connected to"))
@@ -99,9 +109,10 @@ fn is_reachable(text: &str) -> bool {
 /// No names but localhost: a check must not wait for a name service. No TLS: it is the program that is asked.
 fn http(node: &Node) -> Reading<String> {
     let text = value::word(node)?;
-    let Some(rest) = text.strip_prefix("http://") else {
+    let shape = placeholders::sample(&text);
+    let Some(rest) = shape.strip_prefix("http://") else {
         let fault = Fault::new(format!("\"{text}\" is not an http:// address"));
-        return Err(match text.strip_prefix("https://") {
+        return Err(match shape.strip_prefix("https://") {
             Some(rest) => {
                 fault.help(format!("TLS is not spoken here: ask the program itself, as http://{rest}"))
             }

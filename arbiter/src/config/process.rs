@@ -1,14 +1,19 @@
 //! How a process is run: the keys that workers and companions share.
 
 use super::accounts::{self, Person};
-use super::context::Context;
+use super::context::{self, Context};
 use super::diagnostic::{Fault, Place};
 use super::quantity;
 use super::section::Section;
+use super::surroundings;
 use super::tree::{Data, Node};
 use super::value::{self, Reading};
+use proto::codec;
 use proto::spec::{EnvFile, Identity, Limit, ProcessSpec, Ready, Recycle, Resource, StopSpec};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::time::Duration;
+use sys::launch::is_passed_on;
 
 /// What the top level says about every process.
 #[derive(Clone, Debug, Default)]
@@ -49,20 +54,28 @@ pub(crate) fn read(
         section.contradiction(&[], fault);
     }
     let unset = section.value_or("unset_env", Vec::new(), variable_names);
-    let mut env: Vec<(String, String)> =
-        defaults.env.iter().filter(|(name, _)| !unset.contains(name)).cloned().collect();
-    for (name, value) in section.value_or("env", Vec::new(), value::variables) {
-        env.retain(|(other, _)| *other != name);
-        env.push((name, value));
-    }
-    let mut unset_env = defaults.unset_env.clone();
-    unset_env.extend(unset.into_iter().filter(|name| !defaults.unset_env.contains(name)));
+    let own = section.value_or("env", Vec::new(), value::variables);
+    let is_seen = |name: &String| !unset.contains(name) && !own.iter().any(|(other, _)| other == name);
+    let top_env = defaults.env.iter().filter(|(name, _)| is_seen(name)).cloned().collect::<Vec<_>>();
+    let env_file = section.value("env_file", |node| env_file(node, context)).flatten();
+    // Only a file can come between them.
+    let (mut top_env, mut env) = match env_file {
+        Some(_) => (top_env, own),
+        None => (Vec::new(), [top_env, own].concat()),
+    };
+    let mut unset_env = [defaults.unset_env.clone(), unset].concat();
+    // No name comes twice, so order means nothing: written in another one it is the same specification.
+    top_env.sort();
+    env.sort();
+    unset_env.sort();
+    unset_env.dedup();
     ProcessSpec {
         command: section.value_or("command", Vec::new(), value::command),
         cwd: context.absolute(&section.value_or("cwd", String::new(), value::text)),
-        env,
         unset_env,
-        env_file: section.value("env_file", |node| env_file(node, context)).flatten(),
+        top_env,
+        env_file,
+        env,
         identity: read_identity(section, defaults, context),
         umask: section.value("umask", value::mode).or(defaults.umask),
         limits: read_limits(section),
@@ -70,6 +83,23 @@ pub(crate) fn read(
         oom_score_adj: section.value("oom_score_adj", |node| value::integer(node, -1000..=1000)),
         no_new_privileges: section.value_or("no_new_privileges", false, value::boolean),
     }
+}
+
+/// Stands for the environment that a process gets: what the configuration says counts where it makes a difference to
+/// what the process has without it, which is of arbiter's own environment, and of its user.
+pub(crate) fn env_digest(spec: &ProcessSpec, context: &Context<'_>) -> u64 {
+    let login: BTreeMap<&str, &str> = spec.identity.iter().flat_map(Identity::variables).collect();
+    let inherited = |name: &str| context.env.get(Some(OsStr::new(name)).filter(|it| is_passed_on(it))?);
+    let without = |name: &str| login.get(name).map(OsStr::new).or_else(|| Some(inherited(name)?.as_os_str()));
+    let file = spec.env_file.as_ref().and_then(|file| surroundings::variables(&file.path).ok().flatten());
+    let file = file.unwrap_or_default().set;
+    // A user's variables come after what is unset.
+    let unset = spec.unset_env.iter().map(String::as_str).filter(|name| !login.contains_key(name));
+    let mut changes: BTreeMap<&str, Option<&str>> = unset.map(|name| (name, None)).collect();
+    let set = spec.top_env.iter().chain(&file).chain(&spec.env);
+    changes.extend(set.map(|(name, value)| (name.as_str(), Some(value.as_str()))));
+    changes.retain(|name, value| value.map(OsStr::new) != without(name));
+    codec::fingerprint(&codec::encode(&changes))
 }
 
 /// A table's own user brings its own primary group: the top level's group belongs to the top level's user.
@@ -88,18 +118,20 @@ fn read_identity(section: &Section<'_>, defaults: &Defaults, context: &Context<'
 }
 
 fn variable_names(node: &Node) -> Reading<Vec<String>> {
-    let mut names = Vec::new();
-    for (name, place) in value::words(node)? {
-        value::variable_name(&name).map_err(|fault| fault.at(place))?;
-        names.push(name);
-    }
-    Ok(names)
+    value::each(value::strings(node)?, |item| {
+        let name = value::text(item)?;
+        value::variable_name(&name).map(|()| name)
+    })
 }
 
 fn env_file(node: &Node, context: &Context<'_>) -> Reading<Option<EnvFile>> {
     let text = value::text(node)?;
     let (path, optional) = text.strip_prefix('-').map_or((text.as_str(), false), |path| (path, true));
-    Ok((!path.is_empty()).then(|| EnvFile { path: context.absolute(path), optional }))
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let path = context::absolute(context.base, path);
+    Ok(Some(EnvFile { path, optional }))
 }
 
 fn read_limits(section: &Section<'_>) -> Vec<Limit> {
@@ -143,7 +175,7 @@ fn limit(node: &Node) -> Reading<(u64, u64)> {
         })
     };
     let (soft, hard) = match text.split_once(':') {
-        Some((soft, hard)) => (one(soft)?, one(hard)?),
+        Some((soft, hard)) => value::both(one(soft), one(hard))?,
         None => one(text).map(|value| (value, value))?,
     };
     if soft > hard {

@@ -49,7 +49,10 @@ pub(crate) fn duration(node: &Node) -> Reading<Duration> {
         Data::Text(text) => text_seconds(text)?,
         _ => return Err(wrong_type("a duration (seconds, or text as \"1m 30s\")", node)),
     };
-    if seconds < 0.0 || seconds.is_nan() {
+    if seconds.is_nan() {
+        return Err(no_duration("nan"));
+    }
+    if seconds < 0.0 {
         return Err(Fault::new("a duration cannot be negative"));
     }
     if seconds > LONGEST.as_secs_f64() {
@@ -66,11 +69,12 @@ pub(crate) fn some_time(node: &Node) -> Reading<Duration> {
     if duration.is_zero() { Err(Fault::new("this has to be longer than 0")) } else { Ok(duration) }
 }
 
+fn no_duration(written: &str) -> Fault {
+    Fault::new(format!("{written} is not a duration")).help("write seconds as 0.5, or \"500ms\", \"1m 30s\"")
+}
+
 fn text_seconds(text: &str) -> Reading<f64> {
-    let fault = || {
-        Fault::new(format!("\"{text}\" is not a duration"))
-            .help("write seconds as 0.5, or \"500ms\", \"1m 30s\"")
-    };
+    let fault = || no_duration(&format!("\"{text}\""));
     let trimmed = text.trim();
     if let Ok(seconds) = trimmed.parse::<f64>() {
         return if seconds.is_finite() { Ok(seconds) } else { Err(fault()) };
@@ -132,29 +136,11 @@ pub(crate) fn text_size(text: &str) -> Reading<u64> {
     Ok(bytes as u64)
 }
 
-/// How a duration is written so that [`duration`] reads the same again.
-pub(crate) fn write_duration(duration: Duration) -> String {
-    let micros = duration.subsec_micros();
-    if micros == 0 {
-        return duration.as_secs().to_string();
-    }
-    format!("{}.{micros:06}", duration.as_secs()).trim_end_matches('0').to_owned()
-}
-
-/// How a size is written: with the largest unit that divides it.
-pub(crate) fn write_size(bytes: u64) -> String {
-    for (name, factor) in BYTES.iter().rev().filter(|(name, _)| name.ends_with("iB")) {
-        if bytes >= *factor && bytes % factor == 0 {
-            return format!("\"{}{name}\"", bytes / factor);
-        }
-    }
-    bytes.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::diagnostic::Place;
+    use proto::written::{duration as write_duration, size as write_size};
 
     fn node(data: Data) -> Node {
         Node { place: Place::new(0, 0..0), data }

@@ -1,6 +1,6 @@
 //! From arguments, environment and files to finished specifications.
 
-use super::accounts::{Accounts, SystemAccounts};
+use super::accounts::{Accounts, Strangers, SystemAccounts};
 use super::companions;
 use super::context::{self, Context, Environment};
 use super::control;
@@ -8,18 +8,22 @@ use super::diagnostic::{Diagnostics, Fault, Sources};
 use super::files::{self, ConfigFile};
 use super::flags::{self, Flags, Overlaid};
 use super::hooks;
+use super::import;
 use super::judge::Judge;
 use super::keys;
-use super::later;
 use super::listener;
-use super::process;
+use super::load;
+use super::places;
+use super::process::{self, Defaults};
 use super::quantity;
 use super::section::Section;
-use super::tree::{Data, Node, Table};
+use super::starter;
+use super::tree::{self, Data, Node, Table};
 use super::value;
 use super::workers;
 use super::{Input, exit};
-use proto::spec::{CompanionsSpec, MasterSpec, OnBootFailure, Resolution};
+use proto::spec::{CompanionSpec, CompanionsSpec, HookEvent, MasterSpec, OnBootFailure, Resolution};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,15 +36,20 @@ pub fn resolve(input: &Input) -> Resolution {
 
 /// As [`resolve`], with the users of `accounts`.
 pub(crate) fn resolve_with(input: &Input, accounts: &dyn Accounts, own_uid: u32) -> Resolution {
+    let resolution = read_and_resolve(input, accounts, own_uid);
+    if input.cwd.is_dir() { resolution } else { exit::without_directory(resolution, &input.cwd) }
+}
+
+fn read_and_resolve(input: &Input, accounts: &dyn Accounts, own_uid: u32) -> Resolution {
     let flags = match flags::parse(&input.argv) {
         Ok(flags) => flags,
         Err(error) => return exit::from_flags(&error),
     };
-    if flags.init || flags.import.is_some() {
-        let flag = if flags.init { "--init" } else { "--import" };
-        let text =
-            format!("arbiter: {flag} is not implemented in this version; write arbiter.toml by hand\n");
-        return exit::failure(text, exit::FAILED);
+    if flags.init {
+        return starter::write(&flags, input);
+    }
+    if let Some(path) = &flags.import {
+        return import::import(path, input);
     }
     let file = match find_file(input, &flags) {
         Ok(file) => file,
@@ -56,11 +65,45 @@ pub(crate) fn resolve_with(input: &Input, accounts: &dyn Accounts, own_uid: u32)
     let base = base_directory(&tree, &input.cwd, &diagnostics);
     let context =
         Context { diagnostics: &diagnostics, sources: &sources, accounts, env, base: &base, own_uid };
-    let (mut master, companions) = build(&tree, web_concurrency.as_ref(), &context);
-    master.config = file.as_ref().map(|file| file.path.to_string_lossy().into_owned());
+    answer((&tree, web_concurrency.as_ref()), (&flags, file.as_ref()), &input.loaded, &context)
+}
+
+/// What a text means by itself, as a whole configuration; with `print`, written back as TOML with every default.
+/// Nothing is known of the machine but its files: no name of a user, a group or a host, nothing of the
+/// environment but a `PATH`, no included file. It neither waits nor asks anybody, so any text may be given.
+#[must_use]
+pub fn examine(text: &str, print: bool) -> Resolution {
+    let argv: &[OsString] = if print { &["--print-config".into()] } else { &[] };
+    let flags = match flags::parse(argv) {
+        Ok(flags) => flags,
+        Err(error) => return exit::from_flags(&error),
+    };
+    let (mut sources, diagnostics) = (Sources::default(), Diagnostics::default());
+    let Some(tree) = tree::parse("arbiter.toml", text, &mut sources, &diagnostics) else {
+        return exit::invalid(&diagnostics, &sources);
+    };
+    let base = base_directory(&tree, Path::new("/"), &diagnostics);
+    let context = Context {
+        diagnostics: &diagnostics,
+        sources: &sources,
+        accounts: &Strangers,
+        env: &Environment::from([("PATH".into(), "/bin:/usr/bin".into())]),
+        base: &base,
+        own_uid: 0,
+    };
+    answer((&tree, None), (&flags, None), &[], &context)
+}
+
+fn answer(
+    (tree, web_concurrency): (&Table, Option<&Node>),
+    (flags, file): (&Flags, Option<&ConfigFile>),
+    loaded: &[CompanionSpec],
+    context: &Context<'_>,
+) -> Resolution {
+    let (mut master, companions, defaults) = build(tree, web_concurrency, loaded, context);
+    master.config = file.map(|file| file.path.to_string_lossy().into_owned());
     master.daemon = flags.daemon;
-    master.not_implemented = later::not_implemented(&master, &companions.companions);
-    exit::answer(&flags, file.as_ref(), master, &companions, &context)
+    exit::answer(flags, file, master, &companions, &defaults, context)
 }
 
 /// Which file is read; `None`: none is. The error is a text for the user.
@@ -129,22 +172,35 @@ fn base_directory(tree: &Table, cwd: &Path, diagnostics: &Diagnostics) -> PathBu
 fn build(
     tree: &Table,
     web_concurrency: Option<&Node>,
+    loaded: &[CompanionSpec],
     context: &Context<'_>,
-) -> (MasterSpec, CompanionsSpec) {
+) -> (MasterSpec, CompanionsSpec, Defaults) {
     let top = Section::open(tree, keys::TOP, "the top level", context.diagnostics);
     // Read by others: `include` with the files, `chdir` before everything else. Their types are checked here.
     let _ = top.value("include", value::words);
     let _ = top.value("chdir", value::text);
     let defaults = process::read_defaults(&top, context);
     let listeners = listener::read_all(top.entry("listener").map(|entry| &entry.node), context);
-    let companions = companions::read_all(&top, &defaults, context);
+    let companions = companions::read_all(&top, &defaults, &[], context);
+    load::check(loaded, &companions, context);
     let workers = top.has("workers").then(|| {
         let section = top.sub("workers", keys::WORKERS, "[workers]");
         (workers::read(&section, &defaults, !listeners.is_empty(), web_concurrency, context), section)
     });
     let hooks = hooks::read_all(&top, &defaults, context);
-    listener::check_overlaps(
-        listeners.iter().chain(companions.iter().filter_map(|companion| companion.listen.as_ref())),
+    let sockets =
+        || listeners.iter().chain(companions.iter().filter_map(|companion| companion.listen.as_ref()));
+    listener::check_overlaps(sockets(), context);
+    let control_section = top.sub("control", keys::CONTROL, "[control]");
+    let control = control::read_control(&control_section, context);
+    let log_section = top.sub("log", keys::LOG, "[log]");
+    let log = control::read_log(&log_section, context);
+    let pidfile = top.value("pidfile", |node| pidfile(node, context)).flatten();
+    places::check(
+        (&control, &control_section),
+        (&log, &log_section),
+        (pidfile.as_deref(), &top),
+        sockets(),
         context,
     );
     let requires = workers.as_ref().map_or(&[][..], |(read, _)| &read.requires);
@@ -157,28 +213,35 @@ fn build(
     }
     companions.iter().for_each(|companion| judge.companion(companion));
     hooks.iter().for_each(|(hook, place)| judge.hook(hook, *place));
-    let master = MasterSpec {
+    let mut master = MasterSpec {
         config: None,
-        pidfile: top.value("pidfile", |node| pidfile(node, context)).flatten(),
+        pidfile,
         pre_stop_delay: top.value_or("pre_stop_delay", Duration::ZERO, quantity::duration),
         on_boot_failure: top.value_or("on_boot_failure", OnBootFailure::Halt, |node| {
             value::choice(node, &[("halt", OnBootFailure::Halt), ("retry", OnBootFailure::Retry)])
         }),
         daemon: false,
-        control: control::read_control(&top.sub("control", keys::CONTROL, "[control]"), context),
-        log: control::read_log(&top.sub("log", keys::LOG, "[log]"), context),
+        control,
+        log,
         workers: workers.map(|(read, _)| read.spec),
-        has_companions: !companions.is_empty(),
-        companions_stop_within: companions::stop_within(&companions),
+        has_companions: !(companions.is_empty() && loaded.is_empty()),
+        companions_stop_within: companions::stop_within(specs(&companions).chain(loaded)),
         hooks: hooks.into_iter().map(|(hook, _)| hook).collect(),
         listeners: listeners.into_iter().map(|placed| placed.spec).collect(),
-        not_implemented: Vec::new(),
+        held: Vec::new(),
         warnings: Vec::new(),
         effective: None,
         name: name.clone(),
     };
-    let companions = companions.into_iter().map(|companion| companion.spec).collect();
-    (master, CompanionsSpec { name, companions, required })
+    let shared = load::shared(&defaults, &master.listeners, context);
+    let companions = load::join(companions, loaded.iter().cloned());
+    master.held = load::held(&companions);
+    let tells_changes = master.hooks.iter().any(|hook| hook.event == HookEvent::CompanionEvent);
+    (master, CompanionsSpec { name, companions, required, tells_changes, shared }, defaults)
+}
+
+fn specs(read: &[super::companion::Read]) -> impl Iterator<Item = &CompanionSpec> {
+    read.iter().map(|companion| &companion.spec)
 }
 
 /// arbiter's name stands in process titles and log lines, so it is one visible line.
@@ -196,6 +259,6 @@ fn pidfile(node: &Node, context: &Context<'_>) -> value::Reading<Option<String>>
         return Ok(None);
     }
     let path = context::absolute(context.base, &text);
-    super::address::parent_directory(&path)?;
+    super::address::new_file(&path)?;
     Ok(Some(path))
 }

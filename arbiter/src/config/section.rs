@@ -84,6 +84,19 @@ impl<'a> Section<'a> {
         self.value(key, reading).unwrap_or(default)
     }
 
+    /// The strings of an array, each with its place. What is wrong with one is reported, and the others count.
+    pub(crate) fn words(&self, key: &str) -> Vec<(String, Place)> {
+        let list = self.value_or(key, Vec::new(), |node| value::strings(node).map(<[Node]>::to_vec));
+        let word = |item: &Node| match value::text(item) {
+            Ok(text) => Some((text, item.place)),
+            Err(fault) => {
+                self.diagnostics.report(item.place, fault);
+                None
+            }
+        };
+        list.iter().filter_map(word).collect()
+    }
+
     /// Where to point at when `key` is wrong together with others: its value, or the table.
     pub(crate) fn place_of(&self, key: &str) -> Option<Place> {
         self.entry(key).map(|entry| entry.node.place).or(self.table.map(|table| table.place))

@@ -12,6 +12,32 @@ pub(crate) fn wrong_type(expected: &str, node: &Node) -> Fault {
     Fault::new(format!("expected {expected}, found {}", node.data.kind()))
 }
 
+/// Both, or what is wrong with either.
+pub(crate) fn both<A, B>(first: Reading<A>, second: Reading<B>) -> Reading<(A, B)> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (Err(first), Err(second)) => Err(first.and(second)),
+        (Err(fault), Ok(_)) | (Ok(_), Err(fault)) => Err(fault),
+    }
+}
+
+/// All of them, or everything that is wrong with any.
+pub(crate) fn all<T>(readings: impl IntoIterator<Item = Reading<T>>) -> Reading<Vec<T>> {
+    let mut all = Ok(Vec::new());
+    for next in readings {
+        all = both(all, next).map(|(mut read, next)| {
+            read.push(next);
+            read
+        });
+    }
+    all
+}
+
+/// Each item of an array.
+pub(crate) fn each<T>(list: &[Node], mut reading: impl FnMut(&Node) -> Reading<T>) -> Reading<Vec<T>> {
+    all(list.iter().map(|item| reading(item).map_err(|fault| fault.at(item.place))))
+}
+
 /// A string. A NUL could be handed to no program and to no system call.
 pub(crate) fn text(node: &Node) -> Reading<String> {
     match &node.data {
@@ -128,10 +154,7 @@ pub(crate) fn command(node: &Node) -> Reading<Vec<String>> {
                     .help("close it, or write the command as an array of strings")
             })?
         }
-        Data::List(list) => list
-            .iter()
-            .map(|word| text(word).map_err(|fault| fault.at(word.place)))
-            .collect::<Reading<Vec<_>>>()?,
+        Data::List(list) => each(list, text)?,
         _ => return Err(wrong_type("a command, as an array of strings or one string", node)),
     };
     match words.first() {
@@ -140,8 +163,8 @@ pub(crate) fn command(node: &Node) -> Reading<Vec<String>> {
     }
 }
 
-/// An array of strings, each with its place.
-pub(crate) fn words(node: &Node) -> Reading<Vec<(String, super::diagnostic::Place)>> {
+/// The items of what has to be an array of strings.
+pub(crate) fn strings(node: &Node) -> Reading<&[Node]> {
     let Data::List(list) = &node.data else {
         let fault = wrong_type("an array of strings", node);
         return Err(match &node.data {
@@ -149,15 +172,18 @@ pub(crate) fn words(node: &Node) -> Reading<Vec<(String, super::diagnostic::Plac
             _ => fault,
         });
     };
-    list.iter()
-        .map(|item| text(item).map(|text| (text, item.place)).map_err(|fault| fault.at(item.place)))
-        .collect()
+    Ok(list)
 }
 
-/// An array of exit codes.
-pub(crate) fn exit_codes(node: &Node, least: i64) -> Reading<Vec<u8>> {
+/// An array of strings, each with its place.
+pub(crate) fn words(node: &Node) -> Reading<Vec<(String, super::diagnostic::Place)>> {
+    each(strings(node)?, |item| Ok((text(item)?, item.place)))
+}
+
+/// An array of exit codes, each as `code` reads it.
+pub(crate) fn exit_codes(node: &Node, code: impl Fn(&Node) -> Reading<u8>) -> Reading<Vec<u8>> {
     let Data::List(list) = &node.data else { return Err(wrong_type("an array of exit codes", node)) };
-    list.iter().map(|item| integer(item, least..=255).map_err(|fault| fault.at(item.place))).collect()
+    each(list, code)
 }
 
 /// Environment variables, in order.
@@ -165,13 +191,11 @@ pub(crate) fn variables(node: &Node) -> Reading<Vec<(String, String)>> {
     let Data::Table(table) = &node.data else {
         return Err(wrong_type("a table of environment variables", node));
     };
-    let mut variables = Vec::with_capacity(table.entries.len());
-    for entry in &table.entries {
-        variable_name(&entry.key).map_err(|fault| fault.at(entry.place))?;
-        let value = text(&entry.node).map_err(|fault| fault.at(entry.node.place))?;
-        variables.push((entry.key.clone(), value));
-    }
-    Ok(variables)
+    all(table.entries.iter().map(|entry| {
+        let name = variable_name(&entry.key).map_err(|fault| fault.at(entry.place));
+        let value = text(&entry.node).map_err(|fault| fault.at(entry.node.place));
+        both(name, value).map(|((), value)| (entry.key.clone(), value))
+    }))
 }
 
 /// Whether a name can be an environment variable's.

@@ -7,11 +7,8 @@ use super::quantity;
 use super::section::{Found, Section};
 use super::tree::{Data, Node};
 use super::value::{self, Reading};
-use proto::spec::{Heartbeat, WorkersSpec};
+use proto::spec::{Heartbeat, MOST_PROCESSES, WorkersSpec};
 use std::time::Duration;
-
-/// Far above what one machine runs, far below where numbers wrap.
-pub(crate) const MOST_PROCESSES: i64 = 100_000;
 
 /// Exit codes that already mean something else when arbiter ends with them.
 const RESERVED: [u8; 3] = [2, 5, 6];
@@ -37,7 +34,7 @@ pub(crate) fn read(
 ) -> Read {
     let stop = process::read_stop(section, "graceful_timeout", 30);
     let start = process::read_start(section, has_listeners, false);
-    let requires = section.value_or("requires", Vec::new(), value::words);
+    let requires = section.words("requires");
     let spec = WorkersSpec {
         process: process::read(section, "[workers]", defaults, context),
         count: read_count(section, web_concurrency, context),
@@ -93,7 +90,7 @@ fn count(node: &Node) -> Reading<u32> {
             Err(Fault::new(format!("\"{text}\" is neither a number of workers nor \"cpus\""))
                 .suggest(text, ["cpus"]))
         }
-        Data::Text(_) | Data::Integer(_) => value::integer(node, 1..=MOST_PROCESSES),
+        Data::Text(_) | Data::Integer(_) => value::integer(node, 1..=i64::from(MOST_PROCESSES)),
         _ => Err(value::wrong_type("a number of workers or \"cpus\"", node)),
     }
 }
@@ -106,16 +103,12 @@ fn heartbeat(node: &Node) -> Reading<Heartbeat> {
 }
 
 fn halt_exit_codes(node: &Node) -> Reading<Vec<u8>> {
-    let codes = value::exit_codes(node, 1)?;
-    match codes.iter().position(|code| RESERVED.contains(code)) {
-        Some(index) => {
-            let message = format!("{} means something else as an exit status of arbiter", codes[index]);
-            let fault = Fault::new(message).help("use 1 to 255 except 2, 5 and 6");
-            Err(match &node.data {
-                Data::List(list) => fault.at(list[index].place),
-                _ => fault,
-            })
+    value::exit_codes(node, |item| {
+        let code = value::integer(item, 1..=255)?;
+        if RESERVED.contains(&code) {
+            let fault = Fault::new(format!("{code} means something else as an exit status of arbiter"));
+            return Err(fault.help("use 1 to 255 except 2, 5 and 6"));
         }
-        None => Ok(codes),
-    }
+        Ok(code)
+    })
 }

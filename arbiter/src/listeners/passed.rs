@@ -4,7 +4,7 @@ use super::activation::distinct;
 use crate::config::TAKEN;
 use anyhow::Context;
 use std::ffi::OsString;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use sys::launch::FIRST_LISTENER;
 use sys::listener::Listener;
 
@@ -35,6 +35,12 @@ impl Passed {
             Ok(Self { name, descriptor })
         };
         (FIRST_LISTENER..).zip(names).map(take).collect()
+    }
+
+    /// The socket, to be passed on as it is.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 
     /// Its name, and the socket if it is one that workers can accept on.

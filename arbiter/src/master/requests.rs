@@ -1,15 +1,18 @@
 //! What is asked over the control socket, and the answers.
 
 use super::operation::Kind;
-use super::{Line, Master, MasterAction};
+use super::{Line, Master, MasterAction, Ticket};
+use crate::pool::subject;
 use proto::control::{
-    Answer, Failure, FailureKind, ReloadScope, Reply, ScaleChange, ScaleTarget, SignalTarget, Verb,
+    Answer, EventKind, Failure, FailureKind, ReloadScope, Reply, STOPPING, ScaleChange, ScaleTarget,
+    SignalTarget, Verb,
 };
-use proto::link::Pace;
+use proto::link::{Pace, ToManager};
+use proto::spec::{Change, MOST_PROCESSES};
 use supervise::Monotonic;
 
-/// The most workers that can be asked for, as in the configuration.
-const MOST_WORKERS: u32 = 100_000;
+/// The most changes of the companions that may wait: each holds its text.
+const MOST_CHANGES: usize = 16;
 
 impl Master {
     pub(super) fn handle_request(&mut self, now: Monotonic, relay: u64, wait: bool, verb: Verb) {
@@ -20,13 +23,59 @@ impl Master {
             Verb::Reload(ReloadScope::DryRun) => Kind::DryRun,
             Verb::RestartWorkers => Kind::RestartWorkers,
             Verb::RestartWorker { slot } => Kind::RestartWorker(slot),
+            Verb::Load(load) => return self.change(relay, ticket, Change::Load(load)),
+            Verb::Unload(names) => return self.change(relay, ticket, Change::Unload(names)),
+            Verb::RestartManager => return self.restart_manager(relay, wait),
+            Verb::Upgrade => return self.upgrade(relay, ticket),
             other => return self.answer_at_once(now, relay, wait, other),
         };
         if self.is_stopping() {
-            return self.refuse(relay, "arbiter is stopping");
+            return self.refuse(relay, STOPPING);
         }
         self.enqueue(kind, ticket);
         if !wait {
+            self.answer(relay, Ok(Answer::Done));
+        }
+    }
+
+    /// The companions in force are to be changed. No two changes are equal.
+    fn change(&mut self, relay: u64, ticket: Ticket, change: Change) {
+        if self.is_stopping() {
+            return self.refuse(relay, STOPPING);
+        }
+        if self.changes.len() >= MOST_CHANGES {
+            return self.refuse(relay, "too many others wait to be loaded: try again later");
+        }
+        let number = self.next_change;
+        self.next_change += 1;
+        let kind = match change {
+            Change::Load(_) => Kind::Load(number),
+            Change::Unload(_) => Kind::Unload(number),
+        };
+        self.changes.insert(number, change);
+        self.enqueue(kind, ticket);
+        if ticket.is_none() {
+            self.answer(relay, Ok(Answer::Done));
+        }
+    }
+
+    /// The manager is to answer what it owes and to leave; the one that follows is told when it has begun.
+    fn restart_manager(&mut self, relay: u64, wait: bool) {
+        if self.is_stopping() {
+            return self.refuse(relay, STOPPING);
+        }
+        if wait {
+            self.manager_awaited.push(relay);
+        } else {
+            self.answer(relay, Ok(Answer::Done));
+        }
+        self.log(Line::Info("the companion manager is asked to make room for another".into()));
+        self.tell(ToManager::Retire);
+    }
+
+    /// Another manager has begun.
+    pub(super) fn answer_restart(&mut self) {
+        for relay in std::mem::take(&mut self.manager_awaited) {
             self.answer(relay, Ok(Answer::Done));
         }
     }
@@ -41,13 +90,12 @@ impl Master {
                 }
                 Ok(Answer::Done)
             }
-            Verb::Scale { target: ScaleTarget::Workers, change } => self
-                .scale(now, change)
-                .map(Answer::Count)
-                .map_err(|reason| Failure::new(FailureKind::Refused, reason)),
-            Verb::Signal { target, signal } => self.signal_workers(&target, signal),
+            Verb::Scale { target: ScaleTarget::Workers, change } => {
+                return self.scale_for(now, relay, wait, change);
+            }
+            Verb::Signal { target, signal } => self.signal_workers(now, &target, signal),
             Verb::ReopenLogs => {
-                self.actions.push(MasterAction::ReopenLog);
+                self.reopen_logs();
                 Ok(Answer::Done)
             }
             other => {
@@ -63,15 +111,15 @@ impl Master {
             return Err("there are no workers to scale: configure [workers]".into());
         }
         if self.is_stopping() {
-            return Err("arbiter is stopping".into());
+            return Err(STOPPING.into());
         }
         let before = self.pool.target();
         let wanted = match change {
             ScaleChange::To(count) => count,
             ScaleChange::By(by) => before.saturating_add_signed(by),
         };
-        if wanted > MOST_WORKERS {
-            return Err(format!("{wanted} workers are too many: ask for at most {MOST_WORKERS}"));
+        if wanted > MOST_PROCESSES {
+            return Err(format!("{wanted} workers are too many: ask for at most {MOST_PROCESSES}"));
         }
         let after = self.pool.scale_to(now, &mut self.ids, wanted);
         if after != before {
@@ -80,7 +128,12 @@ impl Master {
         Ok(after)
     }
 
-    fn signal_workers(&mut self, target: &SignalTarget, signal: i32) -> Result<Answer, Failure> {
+    fn signal_workers(
+        &mut self,
+        now: Monotonic,
+        target: &SignalTarget,
+        signal: i32,
+    ) -> Result<Answer, Failure> {
         let wanted = match target {
             SignalTarget::Worker(slot) => Some(*slot),
             SignalTarget::Workers => None,
@@ -90,16 +143,19 @@ impl Master {
         };
         let results: Vec<_> = self
             .pool
-            .signalled(wanted)
+            .signalled(wanted, signal, now)
             .map(|(run, result)| {
                 self.actions.push(MasterAction::Signal { run, signal });
+                if let Some((slot, pid)) = result.slot.zip(result.pid) {
+                    self.happened.push((subject(slot), EventKind::Kill { pid, signal }));
+                }
                 result
             })
             .collect();
         match wanted {
             Some(slot) if results.is_empty() => Err(Failure::new(
                 FailureKind::NotFound,
-                format!("there is no worker {slot}: see arbiterctl status"),
+                format!("there is no worker {slot}: see `arbiterctl status`"),
             )),
             _ => Ok(Answer::Results(results)),
         }

@@ -2,6 +2,7 @@
 
 use super::{Line, Master, MasterAction, Phase};
 use crate::pool::QUICK_STOP;
+use proto::control::EventKind;
 use proto::link::{Pace, ToManager};
 use std::time::Duration;
 use supervise::Monotonic;
@@ -10,6 +11,8 @@ use supervise::Monotonic;
 const COMPANIONS_GRACE: Duration = Duration::from_secs(10);
 /// The exit status of a stop that had to kill something.
 const EXIT_KILLED: u8 = 5;
+/// The exit status when a critical companion was given up.
+const EXIT_CRITICAL: u8 = 6;
 
 /// How far the end has come.
 #[derive(Debug)]
@@ -45,6 +48,11 @@ impl Stop {
         !self.overdue && !matches!(self.step, Step::Manager | Step::Done)
     }
 
+    /// A failed boot has the first word; what was forced had to kill.
+    fn exit_code(&self, killed: bool) -> u8 {
+        if self.code == 0 && killed && !self.forced { EXIT_KILLED } else { self.code }
+    }
+
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match self.step {
             // Only workers are waited for, and they have deadlines of their own.
@@ -60,16 +68,23 @@ impl Master {
     /// Begins to stop, or hurries a stop: a second request to stop in good order makes it quick, a third
     /// one kills.
     pub(super) fn begin_stop(&mut self, now: Monotonic, pace: Pace, code: u8) {
+        if matches!(self.phase, Phase::Opening) {
+            self.log(Line::Info("stopping before anything was started".into()));
+            return self.end_unopened(now, code);
+        }
+        if !self.is_stopping() {
+            self.happens(EventKind::Stop);
+        }
         let forced = pace == Pace::Force;
         let delay = self.spec.pre_stop_delay;
         let pace = match &self.phase {
             Phase::Running if pace == Pace::Graceful && !delay.is_zero() => {
                 self.abandon_operations(now);
-                self.phase = Phase::Leaving { until: now + delay };
+                self.phase = Phase::Leaving { until: now + delay, code };
                 let text = format!("stopping: serving for another {} s first", delay.as_secs_f64());
                 return self.log(Line::Info(text));
             }
-            Phase::Starting | Phase::Running => pace,
+            Phase::Opening | Phase::Starting | Phase::Running => pace,
             Phase::Leaving { .. } | Phase::Stopping(Stop { pace: Pace::Graceful, .. }) => {
                 pace.max(Pace::Quick)
             }
@@ -78,10 +93,35 @@ impl Master {
         self.stop_everything(now, pace, forced, code);
     }
 
+    /// Ends before anything was started.
+    pub(super) fn end_unopened(&mut self, now: Monotonic, code: u8) {
+        self.abandon_operations(now);
+        let (pace, step) = (Pace::Graceful, Step::Done);
+        self.phase = Phase::Stopping(Stop {
+            pace,
+            step,
+            code,
+            killed: false,
+            forced: false,
+            deadline: now,
+            overdue: false,
+        });
+        self.actions.extend([MasterAction::CloseListeners, MasterAction::Exit(code)]);
+    }
+
     /// The time in which load balancers were to notice is over.
     pub(super) fn leave_when_due(&mut self, now: Monotonic) {
-        if matches!(self.phase, Phase::Leaving { until } if until <= now) {
+        if matches!(self.phase, Phase::Leaving { until, .. } if until <= now) {
             self.stop_everything(now, Pace::Graceful, false, 0);
+        }
+    }
+
+    /// A companion without which nothing makes sense was given up. It is told again by each new manager, and
+    /// that hurries nothing.
+    pub(super) fn critical_lost(&mut self, now: Monotonic, name: &str, reason: &str) {
+        if !self.is_stopping() {
+            self.log(Line::Error(format!("{name} is critical: {reason}, stopping")));
+            self.begin_stop(now, Pace::Graceful, EXIT_CRITICAL);
         }
     }
 
@@ -94,7 +134,9 @@ impl Master {
             stop.deadline = stop.deadline.min(deadline);
         } else {
             self.abandon_operations(now);
-            let step = Step::Workers { companions_done: false };
+            self.abandon_successor();
+            let code = if let Phase::Leaving { code, .. } = self.phase { code } else { code };
+            let step = Step::Workers { companions_done: !self.is_in_charge() };
             let stop = Stop { pace, step, code, killed: false, forced, deadline, overdue: false };
             self.phase = Phase::Stopping(stop);
             self.actions.push(MasterAction::CloseListeners);
@@ -123,7 +165,16 @@ impl Master {
     pub fn stop_of_companions(&self) -> Option<(bool, Pace)> {
         match &self.phase {
             Phase::Stopping(stop) => Some((!matches!(stop.step, Step::Workers { .. }), stop.pace)),
-            Phase::Starting | Phase::Running | Phase::Leaving { .. } => None,
+            Phase::Opening | Phase::Starting | Phase::Running | Phase::Leaving { .. } => None,
+        }
+    }
+
+    /// The exit status when strays had to be killed, too, instead of the one that was told.
+    #[must_use]
+    pub fn code_after_kill(&self, told: u8) -> u8 {
+        match &self.phase {
+            Phase::Stopping(stop) => stop.exit_code(true),
+            Phase::Opening | Phase::Starting | Phase::Running | Phase::Leaving { .. } => told,
         }
     }
 
@@ -160,13 +211,17 @@ impl Master {
         let Phase::Stopping(stop) = &self.phase else { return };
         let for_required = now + self.patience(stop.pace, Duration::ZERO);
         let manager_up = self.manager_up;
+        let in_charge = self.is_in_charge();
         let Phase::Stopping(stop) = &mut self.phase else { return };
         let overdue = stop.overdue && settled && stop.step != Step::Done;
         if overdue || (stop.step == Step::Manager && !manager_up) {
             stop.step = Step::Done;
             let killed = stop.killed || stop.overdue || pool_killed;
-            let code = if stop.code == 0 && killed && !stop.forced { EXIT_KILLED } else { stop.code };
+            let code = stop.exit_code(killed);
             self.actions.push(MasterAction::Exit(code));
+        } else if stop.step == (Step::Workers { companions_done: true }) && settled && !in_charge {
+            stop.step = Step::Manager;
+            self.advance_stop(now);
         } else if stop.step == (Step::Workers { companions_done: true }) && settled {
             stop.step = Step::Required;
             stop.deadline = for_required;

@@ -13,13 +13,14 @@ impl Master {
     pub fn state(&self) -> ArbiterState {
         match self.phase {
             Phase::Leaving { .. } | Phase::Stopping(_) => ArbiterState::Stopping,
-            Phase::Starting => ArbiterState::Starting,
+            Phase::Opening | Phase::Starting => ArbiterState::Starting,
+            Phase::Running if self.is_upgrading() => ArbiterState::Upgrading,
             Phase::Running if self.is_reloading() => ArbiterState::Reloading,
             Phase::Running => ArbiterState::Running,
         }
     }
 
-    /// The status as told to the manager. The shell adds what only it knows: listeners, the manager.
+    /// The status as told to the manager. The shell adds what only it knows: listeners, the manager, hooks.
     #[must_use]
     pub fn status(
         &self,
@@ -43,6 +44,8 @@ impl Master {
             manager_restarts,
             listeners,
             workers: self.pool.status(clocks, waiting),
+            helpers: Vec::new(),
+            escalations: self.pool.escalations(clocks.now),
             taken: clocks.now,
         }
     }

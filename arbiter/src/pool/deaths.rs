@@ -1,9 +1,10 @@
 //! Deaths that nobody asked for: storms of them, and first ones that end arbiter.
 
 use super::{Pool, PoolAction, Report, Role};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
-use supervise::{ExitStatus, Monotonic, Phase};
+use supervise::{Cause, ExitStatus, Monotonic, Phase};
 
 /// So many deaths …
 const STORM_DEATHS: usize = 20;
@@ -11,7 +12,7 @@ const STORM_DEATHS: usize = 20;
 const STORM_WINDOW: Duration = Duration::from_secs(10);
 
 /// The newest deaths that nobody asked for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Deaths(VecDeque<Monotonic>);
 
 impl Deaths {
@@ -35,16 +36,27 @@ impl Pool {
         let ExitStatus::Code(code) = status else { return };
         let Ok(code) = u8::try_from(code) else { return };
         let halts = worker.settings.spec.halt_exit_codes.contains(&code);
-        if halts && worker.generation == 1 && worker.role == Role::Current && !self.ever_ready {
+        if halts && self.is_first_boot(index) {
             let reason = format!("worker {} exited with status {code} before it was ready", worker.slot);
             self.actions.push(PoolAction::Report(Report::BootFailed { code, reason }));
         }
     }
 
+    /// Whether a worker is of the first generation, of which none was ever ready.
+    pub(super) fn is_first_boot(&self, index: usize) -> bool {
+        let worker = &self.workers[index];
+        let is_first = self.first_generation == Some(worker.generation);
+        is_first && worker.role == Role::Current && !self.ever_ready
+    }
+
     /// Counts a death that nobody asked for towards a storm.
     pub(super) fn count_death(&mut self, now: Monotonic, index: usize) {
         let worker = &self.workers[index];
-        if worker.role == Role::Current && !matches!(worker.unit.phase(), Phase::Stopping { .. }) {
+        let was_ended = match worker.unit.phase() {
+            Phase::Stopping { cause, .. } => cause != Cause::Leaves,
+            _ => false,
+        };
+        if worker.role == Role::Current && !was_ended {
             self.deaths.count(now);
         }
     }

@@ -14,28 +14,12 @@ use super::{Pool, PoolAction, Report, Worker};
 use proto::control::WorkersStatus;
 use proto::spec::WorkersSpec;
 use std::time::Duration;
-use supervise::{Monotonic, Phase, RunId, RunIds, Unit};
+use supervise::{Heartbeat, Monotonic, Phase, RunId, RunIds, Unit};
 
-/// The signs of life of one run.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Heartbeat {
-    /// The last one.
-    last: Option<Monotonic>,
-    /// From when on its silence counts, if it does.
-    silent_since: Option<Monotonic>,
-}
-
-impl Heartbeat {
-    /// A run that begins now and has given no sign yet.
-    pub(super) fn of_new_run(spec: &WorkersSpec, now: Monotonic) -> Self {
-        let is_required = spec.heartbeat == proto::spec::Heartbeat::Required;
-        Self { last: None, silent_since: (is_required && !spec.timeout.is_zero()).then_some(now) }
-    }
-
-    /// How long ago the last sign was given.
-    pub(super) fn age(&self, now: Monotonic) -> Option<Duration> {
-        self.last.map(|last| now.since(last))
-    }
+/// The signs of life of a run that begins now and has given none yet.
+pub(super) fn of_new_run(spec: &WorkersSpec, now: Monotonic) -> Heartbeat {
+    let is_required = spec.heartbeat == proto::spec::Heartbeat::Required;
+    if is_required && !spec.timeout.is_zero() { Heartbeat::required(now) } else { Heartbeat::default() }
 }
 
 /// How far apart the beats of a worker may be, where any are asked for.
@@ -62,14 +46,13 @@ pub fn is_shown_too_old(told: &WorkersStatus, now: &WorkersStatus, passed: Durat
 impl Worker {
     /// When it will have been silent for too long.
     pub(super) fn silent_at(&self) -> Option<Monotonic> {
-        let since = self.heartbeat.silent_since.filter(|_| self.phase_name().is_some())?;
-        Some(since + self.settings.spec.timeout)
+        self.heartbeat.silent_at(self.settings.spec.timeout).filter(|_| self.phase_name().is_some())
     }
 
     /// What it does, where its silence matters: not while it is being ended, or has no process.
     fn phase_name(&self) -> Option<&'static str> {
         match self.unit.phase() {
-            Phase::Starting { .. } => Some("starting"),
+            Phase::Starting { .. } => Some("booting"),
             Phase::Running => Some("serving"),
             Phase::Stopped
             | Phase::Waiting
@@ -86,15 +69,14 @@ impl Pool {
     pub fn beat(&mut self, now: Monotonic, run: RunId) {
         let Some(index) = self.find(run) else { return };
         let worker = &mut self.workers[index];
-        worker.heartbeat.last = Some(now);
-        worker.heartbeat.silent_since = period(&worker.settings.spec).map(|_| now);
+        worker.heartbeat.beat(now, period(&worker.settings.spec).is_some());
     }
 
     /// A worker says that it has failed: it is aborted at once, whatever is configured
     /// (`WATCHDOG=trigger` of sd_notify(3)).
     pub fn give_up(&mut self, now: Monotonic, ids: &mut RunIds, run: RunId) {
         if let Some(index) = self.find(run) {
-            self.abort(now, ids, index, "says that it has failed");
+            self.abort(now, ids, index, "says that it has failed", "");
             self.settle(now, ids);
         }
     }
@@ -103,24 +85,24 @@ impl Pool {
     /// against nobody. Every silence that counts begins anew.
     pub fn forgive(&mut self, now: Monotonic) {
         for worker in &mut self.workers {
-            worker.heartbeat.silent_since = worker.heartbeat.silent_since.map(|_| now);
+            worker.heartbeat.forgive(now);
         }
     }
 
     pub(super) fn abort_if_silent(&mut self, now: Monotonic, ids: &mut RunIds, index: usize) {
         let worker = &self.workers[index];
         if worker.silent_at().is_some_and(|at| at <= now) {
-            let since = worker.heartbeat.silent_since.expect("it is silent since then");
+            let since = worker.heartbeat.silent_since().expect("it is silent since then");
             let silence = format!("silent for {:.1} s", now.since(since).as_secs_f64());
-            self.abort(now, ids, index, &silence);
+            self.abort(now, ids, index, &silence, " (timeout)");
         }
     }
 
     /// Ends a worker that hangs, unless it is being ended already.
-    fn abort(&mut self, now: Monotonic, ids: &mut RunIds, index: usize, why: &str) {
+    fn abort(&mut self, now: Monotonic, ids: &mut RunIds, index: usize, why: &str, limit: &str) {
         let worker = &self.workers[index];
         let Some(phase) = worker.phase_name() else { return };
-        let reason = format!("{}: {why} while {phase}, aborting it", worker.name());
+        let reason = format!("{}: {why} while {phase}{limit}, aborting it", worker.name());
         self.actions.push(PoolAction::Report(Report::Aborted { reason }));
         self.drive(now, ids, index, false, Unit::fail);
     }

@@ -37,6 +37,7 @@ impl Settings {
             success_codes: vec![0],
             delay: BACKOFF,
             delay_max: BACKOFF_MAX,
+            flapping: None,
             healthy_after: Duration::ZERO,
             readiness: readiness(&spec, has_listeners),
             start_timeout: spec.start_timeout,
@@ -68,10 +69,4 @@ fn readiness(spec: &WorkersSpec, has_listeners: bool) -> Readiness {
         Ready::Started => Readiness::Alive(spec.start_seconds),
         Ready::Notify | Ready::Listening | Ready::Exit | Ready::Probe { .. } => Readiness::Told,
     }
-}
-
-/// How long to wait before looking again at a worker that has been starting for `age`: often at first,
-/// when most become ready, and seldom when it takes long.
-pub(super) fn look_interval(age: Duration) -> Duration {
-    (age / 8).clamp(Duration::from_millis(5), Duration::from_millis(250))
 }

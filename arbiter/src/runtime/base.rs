@@ -21,12 +21,17 @@ pub(super) fn bases(environment: &Environment) -> Vec<PathBuf> {
     if let Some(directory) = variable("XDG_RUNTIME_DIR") {
         bases.push(Path::new(directory).join("arbiter"));
     }
-    bases.push(format!("/tmp/arbiter-{uid}").into());
+    bases.push(last_resort());
     bases
 }
 
+/// Where runtime files go that can go nowhere else.
+fn last_resort() -> PathBuf {
+    format!("/tmp/arbiter-{}", sys::process::effective_uid()).into()
+}
+
 /// Makes `base` where it is missing. In a place that others can write to it has to be a real directory of
-/// our own, so that nobody can lay a trap there.
+/// our own, and for us alone, so that nobody can lay a trap there.
 pub(super) fn prepare_base(base: &Path) -> anyhow::Result<()> {
     let mode = if sys::process::effective_uid() == 0 && base.starts_with("/run") { 0o755 } else { 0o700 };
     match DirBuilder::new().mode(mode).create(base) {
@@ -42,6 +47,10 @@ pub(super) fn prepare_base(base: &Path) -> anyhow::Result<()> {
     }
     if base.starts_with("/tmp") && metadata.uid() != sys::process::effective_uid() {
         bail!("{} belongs to user {}", base.display(), metadata.uid());
+    }
+    let mode = metadata.mode() & 0o777;
+    if base == last_resort() && mode != 0o700 {
+        bail!("{} has mode {mode:04o} instead of 0700", base.display());
     }
     Ok(())
 }

@@ -4,13 +4,13 @@
 //! until then its number is reserved, so that nobody else's group can be hit.
 
 use super::{Launching, Role, Shell, Source, Zombie};
-use supervise::unit::{Cause, Phase};
-use supervise::{Exit, Input, Monotonic, RunId};
+use crate::hooks::{Child, Occasion};
+use supervise::signal::SIGKILL;
+use supervise::{Exit, Input, Monotonic, Phase, RunId};
+use sys::cgroup::OUT_OF_MEMORY;
 use sys::launch::Program;
 use sys::reactor::Interest;
 use sys::spawn::SpawnProgress;
-
-const SIGKILL: i32 = 9;
 
 impl Shell {
     pub(super) fn watch_launch(
@@ -36,13 +36,14 @@ impl Shell {
             tracing::error!("cannot stop watching a start: {error}");
         }
         if let Ok(SpawnProgress::Failed(failure)) = progress {
-            let reason = failure.describe(&launching.program.name, Some(&launching.program.cwd));
+            let reason = launching.program.describe(failure);
             match self.roles.get(&run) {
                 Some(Role::Worker) => {
                     let name = self.master.pool().name_of(run).unwrap_or_default();
                     tracing::error!("{name}: {reason}");
                     self.master.handle_worker(now, run, Input::NotExecuted { reason: reason.into() });
                 }
+                Some(Role::Hook) => self.hooks.not_executed(run, reason),
                 _ => tracing::error!("{reason}"),
             }
         }
@@ -56,13 +57,17 @@ impl Shell {
         let exit = match self.children.peek(run) {
             Ok(Some(exit)) => exit,
             Ok(None) => return,
+            Err(_) if role == Role::Adopted => return self.adopted_reaped(run),
             Err(error) => {
                 tracing::error!("cannot look at the end of a child: {error}");
                 return;
             }
         };
-        // What it said last comes before its end, too.
+        // What it said last comes before its end, too: even that another process counts in its place.
         self.handle_notices(now, run);
+        if !matches!(self.children.peek(run), Ok(Some(_))) {
+            return;
+        }
         if let Some(pidfd) = self.children.get(run) {
             let _ = self.reactor.deregister(&pidfd);
         }
@@ -71,16 +76,34 @@ impl Shell {
             Role::Worker => self.worker_ended(now, run, exit, survivors),
             Role::Adopted => return self.adopted_ended(run, exit, survivors),
             Role::Manager => self.manager_ended(now, run, exit),
+            Role::Helper => {
+                self.bury(run);
+                return self.leftovers_ended(now, run, exit.status);
+            }
+            Role::Successor => {
+                self.bury(run);
+                return self.successor_ended(now, run, exit.status);
+            }
+            Role::Hook => self.hooks.ended(now, run, exit.status),
             Role::Resolver => {
                 self.bury(run);
                 self.resolver_ended(now, run, exit.status);
                 return;
             }
+            Role::Trial => {
+                self.bury(run);
+                return self.trial_ended(now, run);
+            }
+            Role::Measurer => {
+                self.bury(run);
+                self.measurer_ended(now, run);
+                return;
+            }
         }
         if survivors {
             self.zombies.push(Zombie { run, role, released: true, survivors });
-            // What a manager or a helper leaves in its group is nobody's any more.
-            if role != Role::Worker {
+            // What a hook leaves in its group is nobody's any more. In the manager's may be companions on their way.
+            if role == Role::Hook {
                 let _ = self.children.signal_group(run, SIGKILL);
             }
         } else {
@@ -88,22 +111,24 @@ impl Shell {
         }
     }
 
+    /// Where SIGKILL has ended a worker and nobody here sent it, the kernel may tell why.
+    fn ask_for_cause(&mut self, now: Monotonic, run: RunId, exit: Exit) {
+        let phase = self.master.pool().unit_of(run).map(|unit| unit.phase());
+        let is_unexplained = exit.status.is_killed() && !matches!(phase, Some(Phase::Stopping { .. }));
+        if is_unexplained && self.out_of_memory.claims() {
+            self.master.handle_worker(now, run, Input::Remark { text: OUT_OF_MEMORY.into() });
+        }
+    }
+
     fn worker_ended(&mut self, now: Monotonic, run: RunId, exit: Exit, survivors: bool) {
-        if let Some((name, unit)) = self.master.pool().name_of(run).zip(self.master.pool().unit_of(run)) {
-            let pid = self.children.pid(run).unwrap_or_default();
-            let (phase, expected) = match unit.phase() {
-                Phase::Starting { .. } => ("while starting", false),
-                Phase::Stopping { cause: Cause::Unready | Cause::Unhealthy, .. } => {
-                    ("while being aborted", true)
-                }
-                Phase::Stopping { .. } => ("while stopping", true),
-                _ => ("while serving", false),
-            };
-            let used = (exit.user_time + exit.system_time).as_secs_f64();
-            let memory = exit.max_rss_kib / 1024;
-            let text =
-                format!("{name}: pid {pid} {} {phase} ({used:.2} s of cpu, {memory} MiB)", exit.status);
-            if expected { tracing::info!("{text}") } else { tracing::warn!("{text}") }
+        self.ask_for_cause(now, run, exit);
+        if let Some(told) = self.master.pool().tell_exit(now, run, &exit) {
+            self.log(told);
+        }
+        if let Some((unit, launch)) = self.master.pool().unit_of(run).zip(self.master.pool().launch(run)) {
+            let pid = unit.run().and_then(|run| run.pid).unwrap_or_default();
+            let (slot, generation, status) = (launch.slot, launch.generation, exit.status);
+            self.hooks.post(now, Occasion::WorkerExit { slot, generation, pid, status });
         }
         self.master.handle_worker(now, run, Input::Exited { exit, survivors });
     }
@@ -117,10 +142,12 @@ impl Shell {
             }
         }
         self.roles.remove(&run);
+        self.running.ended(run);
     }
 
     /// SIGCHLD: somebody has ended whom no pidfd tells of, or the last of a group.
     pub(super) fn handle_child_signal(&mut self, now: Monotonic) {
+        self.suspect_stopped_manager();
         for zombie in std::mem::take(&mut self.zombies) {
             if let Some(zombie) = self.look_at_zombie(now, zombie) {
                 self.zombies.push(zombie);
@@ -128,10 +155,13 @@ impl Shell {
         }
         if self.companions.may_reap_strays() {
             let companions = self.companions.pids();
-            match self.children.reap_strays(|pid| companions.contains(&pid)) {
+            let is_of_hook = self.hook_members();
+            let known = |pid| companions.contains(&pid) || self.tries.knows(pid) || is_of_hook(pid);
+            match self.children.reap_strays(known) {
                 Ok(strays) => {
                     for stray in strays {
                         tracing::debug!("stray process {} {}", stray.pid, stray.exit.status);
+                        self.post_child_exit(now, Child::Stray, stray.pid, stray.exit.status);
                     }
                 }
                 Err(error) => tracing::error!("cannot reap strays: {error}"),
@@ -152,7 +182,13 @@ impl Shell {
                     return None;
                 }
                 Role::Adopted => self.adopted_gone(zombie.run),
-                Role::Manager | Role::Resolver => {}
+                Role::Manager
+                | Role::Resolver
+                | Role::Measurer
+                | Role::Hook
+                | Role::Helper
+                | Role::Trial
+                | Role::Successor => {}
             }
         }
         if !zombie.released {

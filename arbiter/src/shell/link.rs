@@ -1,10 +1,13 @@
 //! Talking with the manager.
 
-use super::{Shell, Source, clocks};
+use super::{Shell, Source, clocks, now};
+use crate::hooks::Occasion;
 use crate::ledger::Birth;
 use crate::master::Event;
 use crate::pool::is_shown_too_old;
-use proto::link::{MasterStatus, ToArbiter, ToManager, Transaction};
+use crate::runtime::Kind;
+use proto::control::EventKind;
+use proto::link::{Channel, Happening, MasterStatus, OutputStream, ToArbiter, ToManager, Transaction};
 use std::os::fd::{AsFd, OwnedFd};
 use supervise::{Monotonic, RunId};
 use sys::notify::NotifySocket;
@@ -44,12 +47,25 @@ impl Shell {
 
     fn hear(&mut self, now: Monotonic, message: ToArbiter, descriptors: Vec<OwnedFd>, sender: i32) {
         match message {
-            ToArbiter::Born { run } => self.companion_born(run, sender, descriptors),
+            ToArbiter::Born { run, inputs, captured } => {
+                self.companion_born(run, sender, inputs, &captured, descriptors);
+            }
+            ToArbiter::Drained { run, stream } => self.companions.captures.drained(run, stream),
+            ToArbiter::Tail { name } => {
+                self.companions.captures.keep_tail(name, descriptors.into_iter().next())
+            }
+            ToArbiter::DropTail { name } => self.companions.captures.drop_tail(&name),
+            ToArbiter::CloseInput { run } => {
+                if let Some(ends) = self.companions.inputs.get_mut(&run) {
+                    ends.retain(|(channel, _)| *channel != Channel::Stdin);
+                }
+            }
             ToArbiter::Unborn { run, stage, errno } => self.companions.ledger.unborn(run, stage, errno),
-            ToArbiter::Transaction(transaction) => self.apply(transaction, descriptors),
+            ToArbiter::Transaction(transaction) => self.apply(now, transaction, descriptors),
             ToArbiter::Acknowledge { number } => self.companions.ledger.acknowledge(number),
-            ToArbiter::Release { run } => self.release(now, run),
+            ToArbiter::Pong { number } => self.companions.pings.answered(number),
             ToArbiter::Relay { relay, wait, verb } => {
+                self.companions.relays.begin(relay);
                 self.master.handle(now, Event::Request { relay, wait, verb })
             }
             ToArbiter::Required { waiting_for } => self.master.handle(now, Event::Required(waiting_for)),
@@ -66,17 +82,42 @@ impl Shell {
             ToArbiter::Stopped { required_too, killed } => {
                 self.master.handle(now, Event::Stopped { required_too, killed });
             }
+            ToArbiter::PassOn { run, at_end } => self.pass_on(now, run, at_end),
+            ToArbiter::CriticalLost { name, reason } => {
+                self.master.handle(now, Event::CriticalLost { name, reason });
+            }
+            ToArbiter::Watch(is_watched) => self.happenings.watch(is_watched),
+            ToArbiter::CompanionEvent(change) => self.hooks.post(now, Occasion::CompanionEvent(change)),
         }
     }
 
     /// A companion's process reports itself.
-    fn companion_born(&mut self, run: RunId, pid: i32, descriptors: Vec<OwnedFd>) {
-        let Some(pidfd) = descriptors.into_iter().next() else {
+    fn companion_born(
+        &mut self,
+        run: RunId,
+        pid: i32,
+        inputs: Vec<Channel>,
+        captured: &[OutputStream],
+        descriptors: Vec<OwnedFd>,
+    ) {
+        let mut descriptors = descriptors.into_iter();
+        let Some(pidfd) = descriptors.next() else {
             tracing::error!("companion process {pid} reported itself without a descriptor");
             return;
         };
         match self.companions.ledger.born(run, pid) {
-            Birth::Recorded => drop(self.companions.pidfds.insert(run, pidfd)),
+            Birth::Recorded => {
+                self.companions.pidfds.insert(run, pidfd);
+                if !inputs.is_empty() {
+                    let ends = inputs.into_iter().zip(descriptors.by_ref()).collect();
+                    self.companions.inputs.insert(run, ends);
+                }
+                if let Some((companion, slot)) = self.companions.ledger.place_of(run) {
+                    let pipes = captured.iter().copied().zip(descriptors);
+                    self.companions.captures.keep_pipes(run, companion, slot, pipes);
+                }
+                self.running.begun(run, pid, Kind::Companion);
+            }
             Birth::Unwanted => {
                 tracing::error!("companion process {pid} was started into a slot that is taken: killed");
                 let _ = sys::pidfd::send_signal(&pidfd, 9);
@@ -84,9 +125,16 @@ impl Shell {
         }
     }
 
-    fn apply(&mut self, transaction: Transaction, descriptors: Vec<OwnedFd>) {
+    fn apply(&mut self, now: Monotonic, transaction: Transaction, descriptors: Vec<OwnedFd>) {
         let intended: Vec<RunId> = transaction.spawns.iter().map(|intent| intent.run).collect();
         let gone = transaction.gone.clone();
+        if let Some(count) = transaction.events {
+            self.happenings.counted(count);
+        }
+        // A death for want of memory that the manager has found its process for is not to be taken for a worker's.
+        for _ in transaction.exits.iter().filter(|(_, exit)| exit.status.is_killed()) {
+            self.out_of_memory.claims();
+        }
         for refused in self.companions.ledger.apply(transaction) {
             let (name, slot) = (refused.companion, refused.slot);
             tracing::error!("the companion manager wanted to start {name}:{slot} a second time: refused");
@@ -97,11 +145,11 @@ impl Shell {
             }
         }
         for run in gone {
-            self.forget_companion(run);
+            self.let_go(now, run);
         }
     }
 
-    fn watch_notify_socket(&mut self, run: RunId, descriptor: OwnedFd) {
+    pub(super) fn watch_notify_socket(&mut self, run: RunId, descriptor: OwnedFd) {
         let watched = NotifySocket::from_fd(descriptor).and_then(|socket| {
             self.reactor.register(&socket, Source::Notify(run).into(), Interest::READ)?;
             Ok(socket)
@@ -114,6 +162,12 @@ impl Shell {
 
     /// Says something to the manager, if there is one.
     pub(super) fn tell_manager(&mut self, message: ToManager) {
+        self.companions.retiring |= message == ToManager::Retire;
+        if message == ToManager::Prepare {
+            if let Err(error) = self.hand_over_sockets(true) {
+                tracing::error!("cannot hand the companions' sockets to the companion manager: {error}");
+            }
+        }
         match self.companions.preface(&message) {
             Ok(Some((preface, descriptors))) => self.queue(&preface, descriptors),
             Ok(None) => {}
@@ -127,7 +181,10 @@ impl Shell {
             return;
         }
         match sys::bulk::pack(message, descriptors) {
-            Ok(packed) => self.companions.outbox.push_back(packed),
+            Ok(packed) => {
+                self.companions.outbox.push_back(packed);
+                self.companions.pings.said();
+            }
             Err(error) => tracing::error!("cannot tell the companion manager something: {error}"),
         }
     }
@@ -161,18 +218,57 @@ impl Shell {
         }
     }
 
+    /// Lets the manager prove that it has its turns, where it was told anything.
+    pub(super) fn ping_manager(&mut self) {
+        if self.companions.link.is_none() {
+            return;
+        }
+        let Some(number) = self.companions.pings.next(now()) else { return };
+        match sys::bulk::pack(&ToManager::Ping { number }, Vec::new()) {
+            Ok(packed) => self.companions.outbox.push_back(packed),
+            Err(error) => tracing::error!("cannot ask the companion manager anything: {error}"),
+        }
+    }
+
+    /// Something has happened that a machine does not know of.
+    pub(super) fn happens(&mut self, subject: &str, kind: EventKind) {
+        let time = sys::clock::wall();
+        self.happenings.add(Happening { time, subject: subject.into(), kind });
+    }
+
+    /// Tells the manager what has happened, while somebody watches and as far as there is room.
+    pub(super) fn tell_happenings(&mut self) {
+        for (subject, kind) in self.master.take_happened() {
+            self.happens(&subject, kind);
+        }
+        while self.companions.link.is_some() && self.companions.outbox.is_empty() {
+            let Some(message) = self.happenings.next_message() else { return };
+            self.queue(&message, Vec::new());
+            self.flush_link();
+        }
+    }
+
     /// arbiter's own part of the status, as it is now.
     pub(super) fn status(&self) -> MasterStatus {
         let listeners = self.listeners.status();
         let restarts = self.companions.manager_restarts();
         let mut status = self.master.status(clocks(), self.started, listeners, restarts);
         status.arbiter.pid = sys::process::pid();
+        status.helpers = self.tries.pids().chain(self.hook_pids()).collect();
+        status.helpers.sort_unstable();
         status
     }
 
     /// Tells the manager arbiter's own part of the status when it has changed: only the newest counts.
     pub(super) fn tell_status(&mut self) {
-        if self.companions.link.is_none() || !self.companions.outbox.is_empty() {
+        if self.companions.outbox.is_empty() {
+            self.tell_status_first();
+        }
+    }
+
+    /// As [`Self::tell_status`], however much waits to be told: before something that follows from it.
+    pub(super) fn tell_status_first(&mut self) {
+        if self.companions.link.is_none() {
             return;
         }
         let status = self.status();

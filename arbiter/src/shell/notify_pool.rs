@@ -22,6 +22,21 @@ impl NotifyPool {
         Self { directory, count: 0, spare: None }
     }
 
+    /// So many were made before.
+    pub(super) fn count_from(&mut self, count: u64) {
+        self.count = count;
+    }
+
+    /// The directory, and how many were made in it.
+    pub(super) fn parts(&self) -> (&NotifyDirectory, u64) {
+        (&self.directory, self.count)
+    }
+
+    /// Removes what arbiters left in the same place that were killed.
+    pub(super) fn remove_left_beside(&self) {
+        self.directory.remove_left_beside();
+    }
+
     /// Where they are.
     pub(super) fn directory(&self) -> &Path {
         self.directory.path()

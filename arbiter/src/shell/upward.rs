@@ -1,6 +1,8 @@
 //! What arbiter tells its own service manager, by the protocol of sd_notify(3).
 
+use crate::upgrade::SavedUpward;
 use proto::control::{ArbiterState, WorkersStatus};
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 use supervise::{Monotonic, State};
@@ -10,6 +12,13 @@ use sys::launch::Environment;
 /// makes sense.
 const MORE_TIME: Duration = Duration::from_secs(20);
 const MORE_TIME_EVERY: Duration = Duration::from_secs(5);
+
+/// How often what found no room is said again.
+const AGAIN: Duration = Duration::from_millis(100);
+/// How many messages that found no room are kept.
+const MOST_OWED: usize = 100;
+/// How long the last words may wait for room, in tries of [`AGAIN`]: nothing else is left to do then.
+const LAST_TRIES: u32 = 20;
 
 /// The line to the service manager above, if there is one.
 #[derive(Debug)]
@@ -21,6 +30,9 @@ pub(super) struct Upward {
     watchdog: Option<(Duration, Monotonic)>,
     /// When more time for a stop is asked for again.
     more_time_at: Option<Monotonic>,
+    /// What found no room, in order: it may be busy with others.
+    owed: VecDeque<String>,
+    again_at: Option<Monotonic>,
 }
 
 impl Upward {
@@ -33,7 +45,34 @@ impl Upward {
         // Half the interval leaves room for a machine that is slow once.
         let watchdog = number("WATCHDOG_USEC").filter(|&usec| usec > 0 && meant && address.is_some());
         let watchdog = watchdog.map(|usec| (Duration::from_micros(usec / 2), now));
-        Self { address, state: ArbiterState::Starting, status: String::new(), watchdog, more_time_at: None }
+        Self {
+            address,
+            state: ArbiterState::Starting,
+            status: String::new(),
+            watchdog,
+            more_time_at: None,
+            owed: VecDeque::new(),
+            again_at: None,
+        }
+    }
+
+    /// What was told, for the program that follows.
+    pub(super) fn save(&self) -> SavedUpward {
+        SavedUpward {
+            watchdog_at: self.watchdog.map(|(_, at)| at),
+            status: self.status.clone(),
+            owed: self.owed.iter().cloned().collect(),
+        }
+    }
+
+    /// Goes on as the program before, which ran.
+    pub(super) fn restore(&mut self, saved: SavedUpward) {
+        self.state = ArbiterState::Running;
+        self.status = saved.status;
+        self.owed = saved.owed.into();
+        if let Some(((_, at), saved)) = self.watchdog.as_mut().zip(saved.watchdog_at) {
+            *at = saved;
+        }
     }
 
     /// Whether anybody wants to know.
@@ -42,20 +81,31 @@ impl Upward {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Monotonic> {
-        self.watchdog.map(|(_, at)| at).into_iter().chain(self.more_time_at).min()
+        self.watchdog.map(|(_, at)| at).into_iter().chain(self.more_time_at).chain(self.again_at).min()
     }
 
-    /// Says what has changed: to be called at the end of each turn, which proves that the loop turns.
-    pub(super) fn tell(&mut self, now: Monotonic, state: ArbiterState, workers: &WorkersStatus) {
+    /// Says what has changed: to be called at the end of each turn, which proves that the loop turns. The end
+    /// of a master that another one follows is not the end of the service.
+    pub(super) fn tell(
+        &mut self,
+        now: Monotonic,
+        state: ArbiterState,
+        workers: &WorkersStatus,
+        is_followed: bool,
+    ) {
         let mut lines = Vec::new();
-        let before = std::mem::replace(&mut self.state, state);
-        match state {
-            ArbiterState::Running if before != state => lines.push("READY=1".to_owned()),
-            ArbiterState::Reloading | ArbiterState::Upgrading if before != state => {
+        // A program that is replaced in place is nothing for those above.
+        let goes_on = is_followed || state == ArbiterState::Upgrading;
+        let shown = if goes_on { ArbiterState::Running } else { state };
+        let before = std::mem::replace(&mut self.state, shown);
+        match shown {
+            ArbiterState::Running if before != shown => lines.push("READY=1".to_owned()),
+            ArbiterState::Reloading if before != shown => {
                 lines.push("RELOADING=1".to_owned());
-                lines.push(format!("MONOTONIC_USEC={}", now.since_boot().as_micros()));
+                // Read anew: what does not come after the manager's request is not taken for its answer.
+                lines.push(format!("MONOTONIC_USEC={}", super::now().since_boot().as_micros()));
             }
-            ArbiterState::Stopping if before != state => {
+            ArbiterState::Stopping if before != shown => {
                 lines.push("STOPPING=1".to_owned());
                 self.more_time_at = Some(now);
             }
@@ -66,9 +116,7 @@ impl Upward {
             lines.push(format!("STATUS={status}"));
             self.status = status;
         }
-        if let Some((interval, at)) = &mut self.watchdog
-            && *at <= now
-        {
+        if let Some((interval, at)) = self.watchdog.as_mut().filter(|(_, at)| *at <= now) {
             *at = now + *interval;
             lines.push("WATCHDOG=1".to_owned());
         }
@@ -77,15 +125,62 @@ impl Upward {
             lines.push(format!("EXTEND_TIMEOUT_USEC={}", MORE_TIME.as_micros()));
         }
         if !lines.is_empty() {
-            self.send(&lines.join("\n"));
+            self.owe(lines.join("\n"));
+        }
+        if self.again_at.is_none_or(|at| at <= now) {
+            let is_done = self.say_owed();
+            self.again_at = (!is_done).then_some(now + AGAIN);
         }
     }
 
-    fn send(&self, text: &str) {
-        let Some(address) = &self.address else { return };
-        if let Err(error) = sys::notify::send_upward(address, text) {
-            tracing::warn!("cannot tell the service manager above: {error}");
+    /// The last words: another process is the service's main one from here on.
+    pub(super) fn tell_successor(&mut self, pid: i32) {
+        self.owe(format!("MAINPID={pid}"));
+        for _ in 0..LAST_TRIES {
+            if self.say_owed() {
+                return;
+            }
+            std::thread::sleep(AGAIN);
         }
+        tracing::warn!("cannot tell the service manager above that pid {pid} follows: it does not listen");
+    }
+
+    /// This process is the service's main one from here on, and nobody has said so.
+    pub(super) fn tell_own(&mut self) {
+        self.owe(format!("MAINPID={}", sys::process::pid()));
+    }
+
+    /// To be said after everything else. Of what only counts as the newest, one is enough.
+    fn owe(&mut self, text: String) {
+        let is_passing = |text: &String| {
+            let passing = ["STATUS=", "WATCHDOG=", "EXTEND_TIMEOUT_USEC="];
+            text.lines().all(|line| passing.iter().any(|key| line.starts_with(key)))
+        };
+        let merges = is_passing(&text) && self.owed.back().is_some_and(is_passing);
+        if let Some(before) = merges.then(|| self.owed.pop_back()).flatten() {
+            let key = |line: &str| line.split_once('=').map(|(key, _)| key.to_owned());
+            let kept = before.lines().filter(|line| !text.lines().any(|newer| key(newer) == key(line)));
+            let text = kept.chain(text.lines()).collect::<Vec<_>>().join("\n");
+            return self.owed.push_back(text);
+        }
+        if self.owed.len() >= MOST_OWED {
+            self.owed.pop_front();
+        }
+        self.owed.push_back(text);
+    }
+
+    /// Says what has not been said yet; whether there was room for all of it.
+    fn say_owed(&mut self) -> bool {
+        while let (Some(address), Some(text)) = (&self.address, self.owed.front()) {
+            match sys::notify::send_upward(address, text) {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return false,
+                Err(error) => tracing::warn!("cannot tell the service manager above: {error}"),
+                Ok(()) => {}
+            }
+            self.owed.pop_front();
+        }
+        self.owed.clear();
+        true
     }
 }
 

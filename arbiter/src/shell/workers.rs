@@ -1,30 +1,21 @@
 //! Starting workers, signalling them, and telling of them.
 
 use super::{Role, Shell, Source};
+use crate::hooks::Occasion;
+use crate::pool::{self, Weight};
 use proto::spec::WorkersSpec;
 use std::os::fd::AsFd;
+use supervise::signal::SIGKILL;
 use supervise::unit::Note;
 use supervise::{Action, Input, Monotonic, RunId};
 use sys::launch::{Launch, Output, Place};
 use sys::reactor::Interest;
 
-/// What the kernel sends a worker when arbiter dies.
-const SIGKILL: i32 = 9;
-
 impl Shell {
     pub(super) fn act_on_worker(&mut self, now: Monotonic, action: Action) {
         match action {
-            Action::Spawn { run } => {
-                let input = match self.spawn_worker(run) {
-                    Ok(pid) => Input::Spawned { pid },
-                    Err(error) => {
-                        let name = self.master.pool().name_of(run).unwrap_or_default();
-                        tracing::error!("{name}: cannot be started: {error:#}");
-                        Input::NotSpawned { reason: format!("cannot be started: {error:#}").into() }
-                    }
-                };
-                self.master.handle_worker(now, run, input);
-            }
+            Action::Spawn { run } => self.start_worker_after_hook(now, run),
+            Action::Signal { run, .. } | Action::Kill { run } if self.withdraw_worker(now, run) => {}
             Action::Signal { run, signal, group } => {
                 let sent = if group {
                     self.children.signal_group(run, signal)
@@ -37,8 +28,21 @@ impl Shell {
                 let sent = self.children.signal_group(run, SIGKILL);
                 self.expect_sent(run, sent);
             }
-            Action::Note { run, note } => self.log_note(run, note),
+            Action::Note { run, note } => self.log_note(now, run, note),
         }
+    }
+
+    /// Starts a worker's process.
+    pub(super) fn start_worker(&mut self, now: Monotonic, run: RunId) {
+        let input = match self.spawn_worker(now, run) {
+            Ok(pid) => Input::Spawned { pid },
+            Err(error) => {
+                let name = self.master.pool().name_of(run).unwrap_or_default();
+                self.log((Weight::Error, format!("{name}: cannot be started: {error:#}")));
+                Input::NotSpawned { reason: format!("cannot be started: {error:#}").into() }
+            }
+        };
+        self.master.handle_worker(now, run, input);
     }
 
     /// A signal to a process that has just ended is no news; anything else is.
@@ -46,45 +50,63 @@ impl Shell {
         match sent {
             Err(error) if self.children.peek(run).is_ok_and(|exit| exit.is_none()) => {
                 let name = self.master.pool().name_of(run).unwrap_or_default();
-                tracing::warn!("{name}: cannot be signalled: {error}");
+                self.log((Weight::Warn, format!("{name}: cannot be signalled: {error}")));
             }
             _ => {}
         }
     }
 
-    fn log_note(&self, run: RunId, note: Note) {
-        let Some(name) = self.master.pool().name_of(run) else { return };
-        match note {
-            Note::Ready { assumed: false } => tracing::info!("{name}: ready"),
-            Note::Ready { assumed: true } => tracing::warn!(
-                "{name}: was never seen waiting on a listener, taken as ready; set workers.ready to say how it tells"
-            ),
-            Note::Unready => tracing::warn!("{name}: was not ready within its start_timeout, aborting it"),
-            Note::Killed => tracing::warn!("{name}: did not leave in time, killed"),
-            Note::Stuck => tracing::error!("{name}: still there 10 s after SIGKILL"),
-            Note::Ended => {}
+    /// Writes a line that may be about a worker.
+    pub(super) fn log(&self, (weight, line): (Weight, String)) {
+        let (worker, pid) = self.master.pool().subject_of(&line).unzip();
+        let pid = pid.flatten();
+        match weight {
+            Weight::Info => tracing::info!(worker, pid, "{line}"),
+            Weight::Warn => tracing::warn!(worker, pid, "{line}"),
+            Weight::Error => tracing::error!(worker, pid, "{line}"),
         }
     }
 
-    fn spawn_worker(&mut self, run: RunId) -> anyhow::Result<i32> {
+    fn log_note(&self, now: Monotonic, run: RunId, note: Note) {
+        if let Some(told) = self.master.pool().tell_note(now, run, note) {
+            self.log(told);
+        }
+    }
+
+    /// Where a listener has a socket for each slot: clients come where a worker serves.
+    pub(super) fn follow_slots(&mut self) {
+        if !self.listeners.are_per_slot() {
+            return;
+        }
+        let members = || self.master.pool().members();
+        let there = members().map(|member| member.slot).collect();
+        let serving = members().filter(|member| member.ready && member.role != pool::Role::Leaving);
+        let serving = serving.map(|member| member.slot).collect();
+        self.listeners.follow_slots(&there, serving);
+    }
+
+    /// Whether a worker is for a configuration that is not in force yet.
+    pub(super) fn is_for_candidate(&self, plan: &pool::Launch) -> bool {
+        plan.generation > self.master.pool().generation()
+    }
+
+    fn spawn_worker(&mut self, now: Monotonic, run: RunId) -> anyhow::Result<i32> {
         let plan = self.master.pool().launch(run).expect("the pool asks only for runs that it has");
         let spec: &WorkersSpec = &plan.settings.spec;
-        let for_candidate = plan.generation > self.master.pool().generation();
+        let for_candidate = self.is_for_candidate(&plan);
         let owner = spec.process.identity.as_ref().map(|identity| identity.uid);
+        self.listeners.prepare(for_candidate, plan.slot).map_err(anyhow::Error::msg)?;
         let notify = self.notify.take(owner)?;
-        let (stdout, stderr) = (std::io::stdout(), std::io::stderr());
+        let [stdout, stderr] = &self.outputs;
+        let variables = self.listeners.variables(for_candidate);
         let launch = Launch {
             spec: &spec.process,
             inherited: &self.origin.environment,
-            place: Place {
-                arbiter: sys::process::pid(),
-                name: &self.master.spec().name,
-                slot: plan.slot,
-                generation: plan.generation,
-                control_socket: self.companions.control_socket(),
-            },
-            variables: Vec::new(),
-            listeners: self.listeners.inherited(for_candidate),
+            place: place(&plan, &self.master.spec().name, self.control_socket(for_candidate)),
+            variables: variables.iter().map(|(name, value)| (name.as_str(), value.clone())).collect(),
+            listeners: self.listeners.inherited(for_candidate, plan.slot),
+            listen: None,
+            streams: Vec::new(),
             stdin: self.null.as_fd(),
             outputs: [Output::Open(stdout.as_fd()), Output::Open(stderr.as_fd())],
             notify_socket: Some(notify.path()),
@@ -101,7 +123,14 @@ impl Shell {
         self.watch_child(run, Role::Worker, pid, spawned.pidfd)?;
         self.watch_launch(run, spawned.status, program)?;
         self.notify_sockets.insert(run, notify);
-        tracing::info!("worker {slot} (generation {generation}): started, pid {pid}");
+        tracing::info!(worker = slot, pid, "worker {slot} (generation {generation}): started, pid {pid}");
+        self.hooks.post(now, Occasion::PostFork { slot, generation, pid });
         Ok(pid)
     }
+}
+
+/// Which copy of what a worker is.
+pub(super) fn place<'a>(plan: &pool::Launch, name: &'a str, control_socket: Option<&'a str>) -> Place<'a> {
+    let (slot, generation) = (plan.slot, plan.generation);
+    Place { arbiter: sys::process::pid(), name, slot, generation, control_socket }
 }

@@ -1,6 +1,7 @@
 //! A master with everything it needs.
 
 use crate::samples;
+use arbiter::hooks::Occasion;
 use arbiter::master::{Event, Line, Master, MasterAction};
 use arbiter::pool::{PoolAction, Role};
 use proto::control::{Answer, ReloadReport, Reply, Verb};
@@ -12,6 +13,7 @@ use supervise::{Action, Exit, ExitStatus, Input, Monotonic, RunId};
 /// What the master wanted done, as far as its order matters.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Deed {
+    Open,
     Spawn,
     Ask,
     Kill,
@@ -24,6 +26,11 @@ pub(crate) enum Deed {
     Adopt,
     Tell(ToManager),
     Answer(u64, Result<Answer, String>),
+    StartSuccessor,
+    AbandonSuccessor,
+    TryUpgrade,
+    AbandonUpgrade,
+    KeepProgram,
     Reopen,
     KillCompanions,
     Exit(u8),
@@ -31,8 +38,13 @@ pub(crate) enum Deed {
 
 pub(crate) struct Bench {
     pub(crate) master: Master,
+    successor: Option<RunId>,
     now: Monotonic,
     deeds: Vec<Deed>,
+    /// What hooks were to be told.
+    pub(crate) told: Vec<Occasion>,
+    /// Whether a manager was to be started.
+    pub(crate) manager_wanted: bool,
     pub(crate) log: Vec<String>,
 }
 
@@ -44,9 +56,21 @@ pub(crate) fn stop(required_too: bool, pace: Pace) -> Deed {
 impl Bench {
     /// A master that has begun, without a manager.
     pub(crate) fn new(spec: MasterSpec) -> Self {
-        let master = Master::new(spec);
+        Self::of(Master::new(spec))
+    }
+
+    /// A master that begins.
+    pub(crate) fn of(master: Master) -> Self {
         let now = Monotonic::from_boot(Duration::from_secs(1000));
-        let mut bench = Self { master, now, deeds: Vec::new(), log: Vec::new() };
+        let mut bench = Self {
+            master,
+            successor: None,
+            now,
+            deeds: Vec::new(),
+            told: Vec::new(),
+            manager_wanted: false,
+            log: Vec::new(),
+        };
         bench.master.start(bench.now);
         bench.drain();
         bench
@@ -81,6 +105,18 @@ impl Bench {
         self.drain();
     }
 
+    /// A change of the companions in force was read.
+    pub(crate) fn changed(&mut self, names: &[&str]) {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        self.master.changed(self.now, names, Duration::ZERO, Vec::new());
+        self.drain();
+    }
+
+    pub(crate) fn opened(&mut self, result: Result<(), &str>) {
+        self.master.opened(self.now, result.map_err(Into::into));
+        self.drain();
+    }
+
     pub(crate) fn bound(&mut self, result: Result<(), &str>) {
         self.master.bound(self.now, result.map_err(Into::into));
         self.drain();
@@ -95,7 +131,7 @@ impl Bench {
         self.request(relay, Verb::Reload(proto::control::ReloadScope::All));
         self.resolved(Ok(spec));
         self.bound(Ok(()));
-        self.event(Event::Prepared(Ok(())));
+        self.event(Event::Prepared(Ok(false)));
         self.take();
     }
 
@@ -130,6 +166,12 @@ impl Bench {
         }
     }
 
+    /// The other master ends.
+    pub(crate) fn end_successor(&mut self) {
+        let run = self.successor.take().expect("another master was started");
+        self.event(Event::SuccessorGone { run });
+    }
+
     pub(crate) fn stopped(&mut self, required_too: bool, killed: bool) {
         self.event(Event::Stopped { required_too, killed });
     }
@@ -151,15 +193,24 @@ impl Bench {
     fn drain(&mut self) {
         for action in self.master.take_actions() {
             let deed = match action {
+                MasterAction::Open => Deed::Open,
+                MasterAction::StartManager => {
+                    self.manager_wanted = true;
+                    continue;
+                }
+                MasterAction::Hook(occasion) => {
+                    self.told.push(occasion);
+                    continue;
+                }
                 MasterAction::Pool(PoolAction::Unit(Action::Spawn { .. })) => Deed::Spawn,
                 MasterAction::Pool(PoolAction::Unit(Action::Signal { .. })) | MasterAction::Signal { .. } => {
                     Deed::Ask
                 }
                 MasterAction::Pool(PoolAction::Unit(Action::Kill { .. })) => Deed::Kill,
                 MasterAction::Pool(_) => continue,
-                MasterAction::Resolve => Deed::Resolve,
+                MasterAction::Resolve(_) => Deed::Resolve,
                 MasterAction::AbandonResolver => Deed::AbandonResolver,
-                MasterAction::Bind(_) => Deed::Bind,
+                MasterAction::Bind(_) | MasterAction::BindHeld(_) => Deed::Bind,
                 MasterAction::KeepNewListeners => Deed::Keep,
                 MasterAction::DropNewListeners => Deed::Drop,
                 MasterAction::CloseListeners => Deed::Close,
@@ -170,6 +221,14 @@ impl Bench {
                     Deed::Answer(relay, Err(failure.message))
                 }
                 MasterAction::Answer { reply, .. } => panic!("{reply:?} ends nothing"),
+                MasterAction::StartSuccessor { run } => {
+                    self.successor = Some(run);
+                    Deed::StartSuccessor
+                }
+                MasterAction::AbandonSuccessor { .. } => Deed::AbandonSuccessor,
+                MasterAction::TryUpgrade => Deed::TryUpgrade,
+                MasterAction::AbandonUpgrade => Deed::AbandonUpgrade,
+                MasterAction::KeepProgram => Deed::KeepProgram,
                 MasterAction::ReopenLog => Deed::Reopen,
                 MasterAction::KillCompanions => Deed::KillCompanions,
                 MasterAction::Exit(code) => Deed::Exit(code),

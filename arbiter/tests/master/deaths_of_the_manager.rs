@@ -33,14 +33,14 @@ fn in_a_reload_it_is_told_from_where_it_has_come() {
     bench.bound(Ok(()));
     bench.take();
     assert_eq!(replace(&mut bench), [prepare()], "preparing");
-    bench.event(Event::Prepared(Ok(())));
+    bench.event(Event::Prepared(Ok(false)));
     bench.take();
     assert_eq!(replace(&mut bench), [prepare()], "rolling");
-    bench.event(Event::Prepared(Ok(())));
+    bench.event(Event::Prepared(Ok(false)));
     assert_eq!(bench.take(), [], "the workers are not started twice");
     bench.all_ready();
     bench.take();
-    assert_eq!(replace(&mut bench), [prepare(), Deed::Tell(ToManager::Commit)], "committing");
+    assert_eq!(replace(&mut bench), [prepare(), Deed::Tell(ToManager::Commit { only: None })], "committing");
     bench.committed();
     assert!(matches!(bench.take().as_slice(), [Deed::Answer(1, Ok(_))]));
     assert_eq!(replace(&mut bench), []);
@@ -54,7 +54,7 @@ fn a_commit_that_falls_between_two_is_told_to_the_second() {
     bench.all_ready();
     assert!(!bench.take().iter().any(|deed| matches!(deed, Deed::Tell(_))));
     bench.event(Event::ManagerBegun);
-    assert_eq!(bench.take(), [Deed::Tell(ToManager::Prepare), Deed::Tell(ToManager::Commit)]);
+    assert_eq!(bench.take(), [Deed::Tell(ToManager::Prepare), Deed::Tell(ToManager::Commit { only: None })]);
 }
 
 #[test]
@@ -97,4 +97,33 @@ fn what_it_said_before_it_died_counts() {
     bench.take();
     bench.stopped(true, false);
     assert_eq!(bench.take(), [Deed::Exit(0)]);
+}
+
+#[test]
+fn one_that_is_to_be_replaced_is_told_to_leave_and_the_next_one_gets_the_answer() {
+    let mut bench = Bench::serving();
+    bench.request(7, Verb::RestartManager);
+    bench.request(8, Verb::RestartManager);
+    let retire = || Deed::Tell(ToManager::Retire);
+    assert_eq!(bench.take(), [retire(), retire()]);
+    assert!(matches!(replace(&mut bench).as_slice(), [Deed::Answer(7, Ok(_)), Deed::Answer(8, Ok(_))]));
+    assert_eq!(replace(&mut bench), [], "once");
+    bench.event(Event::Stop(Pace::Graceful));
+    bench.take();
+    bench.request(9, Verb::RestartManager);
+    assert!(matches!(bench.take().as_slice(), [Deed::Answer(9, Err(_))]));
+}
+
+#[test]
+fn who_waits_for_another_one_is_answered_when_arbiter_stops_before_it_has_come() {
+    let mut bench = Bench::serving();
+    bench.request(7, Verb::RestartManager);
+    bench.event(Event::ManagerGone);
+    bench.take();
+    bench.event(Event::Stop(Pace::Graceful));
+    let told = bench.take();
+    assert!(matches!(
+        told.iter().find(|deed| matches!(deed, Deed::Answer(7, _))),
+        Some(Deed::Answer(7, Err(_)))
+    ));
 }

@@ -2,8 +2,10 @@
 
 mod bench;
 mod deaths_of_the_manager;
+mod hooks;
 mod operations;
 #[path = "../samples/mod.rs"]
 mod samples;
 mod starting;
 mod stopping;
+mod succession;

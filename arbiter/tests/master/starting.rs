@@ -57,7 +57,36 @@ fn an_absurd_number_is_refused() {
     bench.request(1, Verb::Scale { target: ScaleTarget::Workers, change: ScaleChange::To(u32::MAX) });
     assert!(matches!(bench.take().as_slice(), [Deed::Answer(1, Err(_))]));
     bench.request(2, Verb::Scale { target: ScaleTarget::Workers, change: ScaleChange::By(-9) });
+    assert_eq!(bench.take(), [Deed::Ask]);
+    bench.all_leave();
     assert!(bench.take().contains(&Deed::Answer(2, Ok(Answer::Count(1)))), "there is always one");
+}
+
+#[test]
+fn who_waits_for_more_workers_is_answered_when_they_are_ready_or_one_has_failed() {
+    let scale = |count| Verb::Scale { target: ScaleTarget::Workers, change: ScaleChange::To(count) };
+    let mut bench = Bench::serving();
+    bench.request(1, scale(3));
+    assert_eq!(bench.take(), [Deed::Spawn]);
+    bench.event(Event::Request { relay: 2, wait: false, verb: scale(3) });
+    assert_eq!(bench.take(), [Deed::Answer(2, Ok(Answer::Count(3)))], "nobody waits for this one");
+    bench.all_ready();
+    assert_eq!(bench.take(), [Deed::Answer(1, Ok(Answer::Count(3)))]);
+
+    bench.request(3, scale(4));
+    let fourth = bench.runs(arbiter::pool::Role::Current)[3];
+    bench.exit(fourth, 1);
+    let deeds = bench.take();
+    assert!(
+        matches!(&deeds[1..], [Deed::Answer(3, Err(text))] if text.starts_with("worker 4: exited with status 1")),
+        "{deeds:?}"
+    );
+    assert_eq!(bench.master.pool().target(), 4, "it is tried again");
+
+    bench.request(4, scale(5));
+    bench.event(Event::Stop(Pace::Graceful));
+    let is_refused = |deed: &Deed| matches!(deed, Deed::Answer(4, Err(text)) if text.contains("stopping"));
+    assert!(bench.take().iter().any(is_refused));
 }
 
 #[test]
@@ -114,6 +143,38 @@ fn a_reload_while_workers_wait_starts_only_the_new_ones_and_not_before_their_tim
 }
 
 #[test]
+fn a_failed_boot_after_a_reload_that_came_before_the_workers_has_its_code_too() {
+    let mut bench = Bench::new(requiring());
+    bench.event(Event::ManagerBegun);
+    bench.event(Event::Required(Some("redis to be ready".into())));
+    bench.reload_until_rolling(1, requiring());
+    bench.committed();
+    bench.event(Event::Required(None));
+    bench.exit(bench.runs(arbiter::pool::Role::Current)[0], 4);
+    assert_eq!(bench.master.state(), ArbiterState::Stopping);
+    bench.all_leave();
+    bench.stopped(false, false);
+    bench.stopped(true, false);
+    bench.event(Event::ManagerGone);
+    assert_eq!(bench.take().last(), Some(&Deed::Exit(4)));
+}
+
+#[test]
+fn a_reload_into_code_that_cannot_boot_fails_before_any_worker_was_ready_and_only_the_next_attempt_halts() {
+    let mut bench = Bench::new(samples::master(Some(samples::workers(2))));
+    bench.event(Event::ManagerBegun);
+    bench.reload_until_rolling(1, samples::master(Some(samples::workers(2))));
+    bench.exit(bench.runs(arbiter::pool::Role::Current)[0], 3);
+    assert_eq!(bench.master.state(), ArbiterState::Starting);
+    bench.exit(bench.runs(arbiter::pool::Role::Successor)[0], 3);
+    let told = bench.take();
+    assert!(told.iter().any(|deed| matches!(deed, Deed::Answer(1, Err(_)))), "{told:?}");
+    assert_eq!(bench.master.state(), ArbiterState::Starting);
+    bench.exit(bench.runs(arbiter::pool::Role::Current)[0], 3);
+    assert_eq!(bench.master.state(), ArbiterState::Stopping);
+}
+
+#[test]
 fn a_reload_can_free_workers_from_what_they_wait_for() {
     let mut bench = Bench::new(requiring());
     bench.event(Event::ManagerBegun);
@@ -121,7 +182,7 @@ fn a_reload_can_free_workers_from_what_they_wait_for() {
     bench.resolved(Ok(samples::master(Some(samples::workers(1)))));
     bench.bound(Ok(()));
     bench.take();
-    bench.event(Event::Prepared(Ok(())));
-    let expected = [Deed::Keep, Deed::Adopt, Deed::Tell(ToManager::Commit), Deed::Spawn];
+    bench.event(Event::Prepared(Ok(false)));
+    let expected = [Deed::Keep, Deed::Adopt, Deed::Tell(ToManager::Commit { only: None }), Deed::Spawn];
     assert_eq!(bench.take(), expected);
 }

@@ -1,12 +1,13 @@
 //! A pool with everything it needs.
 
 use crate::samples;
-use arbiter::pool::{Pool, PoolAction, Report, Role};
+use arbiter::pool::{Measured, Pool, PoolAction, Report, Role, Weight};
 use proto::control::{Clocks, WorkersStatus};
 use proto::link::Pace;
 use proto::spec::WorkersSpec;
 use std::collections::HashMap;
 use std::time::Duration;
+use supervise::probe::{Attempt, Step};
 use supervise::{Action, Exit, ExitStatus, Input, Monotonic, RunId, RunIds};
 
 /// A slot and a generation.
@@ -20,6 +21,9 @@ pub(crate) struct Wanted {
     pub(crate) killed: Vec<Seat>,
     pub(crate) reports: Vec<Report>,
     pub(crate) looked: Vec<Seat>,
+    pub(crate) measured: Vec<Measured>,
+    pub(crate) tried: Vec<Seat>,
+    pub(crate) given_up: usize,
 }
 
 pub(crate) struct Bench {
@@ -28,6 +32,11 @@ pub(crate) struct Bench {
     now: Monotonic,
     seats: HashMap<RunId, Seat>,
     wanted: Wanted,
+    attempts: HashMap<Seat, Attempt>,
+    /// Whether new processes are held back.
+    pub(crate) holds: bool,
+    /// Lines for the log.
+    told: Vec<String>,
 }
 
 impl Bench {
@@ -38,6 +47,9 @@ impl Bench {
             now: Monotonic::from_boot(Duration::from_secs(1000)),
             seats: HashMap::new(),
             wanted: Wanted::default(),
+            attempts: HashMap::new(),
+            holds: false,
+            told: Vec::new(),
         }
     }
 
@@ -99,8 +111,31 @@ impl Bench {
         self.handle(self.run(slot, generation), Input::Ready);
     }
 
+    /// The newest try to ask a worker has ended.
+    pub(crate) fn answer(&mut self, slot: u32, generation: u64, result: Result<(), &str>) {
+        let attempt = self.attempts[&(slot, generation)];
+        self.pool.tried(self.now, &mut self.ids, attempt, result.map_err(str::to_owned));
+        self.drain();
+    }
+
     pub(crate) fn beat(&mut self, slot: u32, generation: u64) {
         self.pool.beat(self.now, self.run(slot, generation));
+    }
+
+    /// An operator sends `signal` to the worker in `slot`.
+    pub(crate) fn signal(&mut self, slot: u32, signal: i32) {
+        assert_eq!(self.pool.signalled(Some(slot), signal, self.now).count(), 1);
+    }
+
+    /// Its worker uses so many bytes.
+    pub(crate) fn weigh(&mut self, run: RunId, bytes: u64) {
+        self.pool.weigh(self.now, &mut self.ids, run, bytes);
+        self.drain();
+    }
+
+    pub(crate) fn reopen_logs(&mut self) {
+        self.pool.reopen_logs();
+        self.drain();
     }
 
     pub(crate) fn give_up(&mut self, slot: u32, generation: u64) {
@@ -157,12 +192,28 @@ impl Bench {
         std::mem::take(&mut self.wanted)
     }
 
+    /// What was told since the last time.
+    pub(crate) fn told(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
+    }
+
+    /// The line for a worker's end.
+    pub(crate) fn tell_exit(&self, slot: u32, generation: u64, exit: &Exit) -> (Weight, String) {
+        self.pool.tell_exit(self.now, self.run(slot, generation), exit).expect("it is a worker's")
+    }
+
     /// Those in a role, by slot.
     pub(crate) fn seats(&self, role: Role) -> Vec<Seat> {
         let mut seats: Vec<_> =
             self.pool.members().filter(|m| m.role == role).map(|m| (m.slot, m.generation)).collect();
         seats.sort_unstable();
         seats
+    }
+
+    /// A run has its process.
+    pub(crate) fn spawned(&mut self, run: RunId) {
+        let pid = i32::try_from(run.0).expect("few runs are made");
+        self.handle(run, Input::Spawned { pid });
     }
 
     fn drain(&mut self) {
@@ -184,15 +235,27 @@ impl Bench {
                 let seat = (launch.slot, launch.generation);
                 self.seats.insert(run, seat);
                 self.wanted.spawned.push(seat);
-                let pid = i32::try_from(run.0).expect("few runs are made");
-                self.pool.handle(self.now, &mut self.ids, run, Input::Spawned { pid });
+                if self.holds {
+                    self.pool.hold(run);
+                } else {
+                    self.spawned(run);
+                }
             }
             PoolAction::Unit(Action::Signal { run, signal, .. }) => {
                 self.wanted.asked.push((self.seats[&run], signal));
             }
             PoolAction::Unit(Action::Kill { run }) => self.wanted.killed.push(self.seats[&run]),
-            PoolAction::Unit(Action::Note { .. }) => {}
+            PoolAction::Unit(Action::Note { run, note }) => {
+                let told = self.pool.tell_note(self.now, run, note);
+                self.told.extend(told.map(|(_, line)| line));
+            }
             PoolAction::Look { run, .. } => self.wanted.looked.push(self.seats[&run]),
+            PoolAction::Measure { workers } => self.wanted.measured.extend(workers),
+            PoolAction::Probe(Step::Try { attempt, run, .. }) => {
+                self.attempts.insert(self.seats[&run], attempt);
+                self.wanted.tried.push(self.seats[&run]);
+            }
+            PoolAction::Probe(Step::Abandon { .. }) => self.wanted.given_up += 1,
             PoolAction::Report(report) => self.wanted.reports.push(report),
         }
     }

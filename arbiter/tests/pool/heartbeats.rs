@@ -32,7 +32,7 @@ fn a_worker_that_stops_beating_is_aborted_killed_and_replaced() {
     assert_eq!(bench.wait(), Duration::from_millis(100));
     let wanted = bench.take();
     assert_eq!(wanted.asked, [((1, 1), ABRT)]);
-    let reason = "worker 1 (generation 1): silent for 30.0 s while serving, aborting it";
+    let reason = "worker 1 (generation 1): silent for 30.0 s while serving (timeout), aborting it";
     assert_eq!(wanted.reports, [aborted(reason)]);
     assert_eq!(bench.wait(), Duration::from_secs(1), "abort_timeout");
     assert_eq!(bench.take().killed, [(1, 1)]);
@@ -80,7 +80,7 @@ fn where_it_is_required_silence_counts_from_the_start() {
     assert_eq!(bench.wait(), Duration::from_secs(30));
     let wanted = bench.take();
     assert_eq!(wanted.asked, [((1, 1), ABRT)]);
-    let reason = "worker 1 (generation 1): silent for 30.0 s while starting, aborting it";
+    let reason = "worker 1 (generation 1): silent for 30.0 s while booting (timeout), aborting it";
     assert_eq!(wanted.reports, [aborted(reason)]);
     bench.exit(1, 1, 0);
     assert_eq!(bench.take().spawned, [], "it was never ready: it backs off");
@@ -195,7 +195,8 @@ fn a_successor_that_is_silent_undoes_the_rollout() {
     bench.wait();
     let wanted = bench.take();
     assert!(wanted.asked.contains(&((1, 2), ABRT)), "{wanted:?}");
-    let failed = Report::RolloutFailed { reason: "new worker 1 does not answer any more".into() };
+    let reason = "new worker 1 does not answer any more".into();
+    let failed = Report::RolloutFailed { reason, stay: Vec::new() };
     assert!(wanted.reports.contains(&failed), "{wanted:?}");
     assert!(wanted.asked.iter().all(|((_, generation), _)| *generation == 2), "{wanted:?}");
 }

@@ -15,6 +15,21 @@ fn a_ready_worker_that_dies_is_replaced_at_once_in_its_slot() {
 }
 
 #[test]
+fn a_worker_that_went_by_the_signal_an_operator_sent_was_asked_to() {
+    for (sent, requested) in [(9, true), (10, false)] {
+        let mut bench = Bench::serving(1);
+        bench.signal(1, sent);
+        let exit = Exit::bare(ExitStatus::Signal { number: 9, core_dumped: false });
+        bench.handle(bench.run(1, 1), Input::Exited { exit, survivors: false });
+        assert_eq!(bench.take().spawned, [(1, 1)]);
+        let unit = bench.pool.unit_of(bench.run(1, 1)).expect("it is there");
+        let last = unit.last().expect("it ended");
+        assert_eq!(last.was_requested(), requested, "{sent}");
+        assert_eq!(unit.restarts(), u32::from(!requested), "{sent}");
+    }
+}
+
+#[test]
 fn a_worker_that_dies_before_it_is_ready_waits_longer_each_time() {
     let mut bench = Bench::serving(2);
     bench.exit(1, 1, 1);
@@ -113,6 +128,18 @@ fn a_first_worker_that_exits_with_a_halt_code_before_any_was_ready_is_a_failed_b
 }
 
 #[test]
+fn a_first_worker_that_cannot_become_its_program_before_any_was_ready_is_told() {
+    let unable = || Input::NotExecuted { reason: "cannot execute serve: Exec format error".into() };
+    let mut bench = Bench::starting(2);
+    bench.handle(bench.run(2, 1), unable());
+    assert_eq!(bench.take().reports, [Report::CannotStart]);
+    let mut bench = Bench::starting(2);
+    bench.ready(1, 1);
+    bench.handle(bench.run(2, 1), unable());
+    assert_eq!(bench.take().reports, []);
+}
+
+#[test]
 fn other_codes_and_signals_are_no_failed_boot() {
     let mut bench = Bench::starting(2);
     bench.exit(1, 1, 1);
@@ -131,13 +158,44 @@ fn a_halt_code_is_no_failed_boot_once_any_worker_was_ready() {
 }
 
 #[test]
-fn a_halt_code_is_no_failed_boot_in_a_later_generation() {
+fn the_first_generation_is_the_one_that_was_started_first_whatever_its_number() {
     let mut bench = Bench::with(samples::workers(1), false);
     bench.roll_out(Some(samples::workers(1)));
     bench.start();
     bench.take();
     bench.exit(1, 2, 3);
-    assert_eq!(bench.take().reports, []);
+    let reason = "worker 1 exited with status 3 before it was ready".into();
+    assert_eq!(bench.take().reports, [Report::BootFailed { code: 3, reason }]);
+}
+
+#[test]
+fn a_halt_code_in_a_reload_fails_that_and_is_a_failed_boot_again_afterwards() {
+    let mut bench = Bench::starting(1);
+    bench.roll_out(Some(samples::workers(1)));
+    bench.exit(1, 2, 3);
+    let reports = bench.take().reports;
+    assert!(matches!(reports.as_slice(), [Report::RolloutFailed { .. }]), "{reports:?}");
+    bench.exit(1, 1, 4);
+    let reports = bench.take().reports;
+    assert!(matches!(reports.as_slice(), [Report::BootFailed { code: 4, .. }]), "{reports:?}");
+}
+
+#[test]
+fn the_first_worker_that_cannot_boot_decides_the_code() {
+    let mut bench = Bench::starting(8);
+    for slot in 1..=8 {
+        bench.exit(slot, 1, 3 + i32::try_from(slot % 2).unwrap());
+    }
+    let codes: Vec<u8> = bench
+        .take()
+        .reports
+        .into_iter()
+        .map(|report| match report {
+            Report::BootFailed { code, .. } => code,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(codes, [4, 3, 4, 3, 4, 3, 4, 3], "each is told, in order");
 }
 
 #[test]

@@ -59,11 +59,11 @@ pub(crate) fn master(workers: Option<WorkersSpec>) -> MasterSpec {
             mode: 0o666,
             owner: None,
         }],
+        held: Vec::new(),
         workers,
         has_companions: true,
         companions_stop_within: Duration::from_secs(20),
         hooks: Vec::new(),
-        not_implemented: Vec::new(),
         warnings: Vec::new(),
         effective: None,
     }

@@ -6,15 +6,19 @@ use arbiter::pool::{Member, Role};
 use proto::control::{ArbiterState, ScaleTarget, Verb};
 use std::collections::BTreeSet;
 use supervise::simulator::{Violation, check_unit};
-use supervise::{Input, RunId};
+use supervise::unit::MOST_EXTENDED;
+use supervise::{Cause, Input, Monotonic, Phase, RunId};
 
 /// How it was before a step, and what the step may change.
 pub(crate) struct Before {
     members: Vec<Member>,
+    generation: u64,
     /// The worker that something happened to by itself.
     own: Option<RunId>,
     /// Whether the number of workers was to change.
     resized: bool,
+    /// Who asks for more time, and when its time was over before.
+    asks: Option<(RunId, Option<Monotonic>)>,
 }
 
 fn serving(members: &[Member]) -> usize {
@@ -29,17 +33,45 @@ impl World {
 
     pub(crate) fn snapshot(&self, told: &Told) -> Before {
         let own = match told {
-            Told::Worker(run, Input::Exited { .. } | Input::NotSpawned { .. } | Input::Gone) => Some(*run),
+            Told::Worker(
+                run,
+                Input::Exited { .. } | Input::NotSpawned { .. } | Input::Gone | Input::Leaves,
+            ) => Some(*run),
             _ => None,
         };
         let resized = match told {
-            Told::Event(Event::ScaleWorkers(_)) => true,
+            Told::Event(Event::ScaleWorkers(_) | Event::Withdraw) => true,
             Told::Event(Event::Request { verb: Verb::Scale { target, .. }, .. }) => {
                 *target == ScaleTarget::Workers
             }
             _ => false,
         };
-        Before { members: self.members(), own, resized }
+        let asks = match told {
+            Told::Worker(run, Input::MoreTime { .. }) => {
+                let unit = self.master.pool().unit_of(*run);
+                Some((*run, unit.and_then(supervise::Unit::next_deadline)))
+            }
+            _ => None,
+        };
+        let generation = self.master.pool().generation();
+        Before { members: self.members(), generation, own, resized, asks }
+    }
+
+    /// More time is given to those that are starting or leaving in good order, and only so much.
+    fn check_extension(&mut self, before: &Before) -> Result<(), Violation> {
+        let Some((run, due)) = before.asks else { return Ok(()) };
+        let Some(unit) = self.master.pool().unit_of(run) else { return Ok(()) };
+        let (Some(due), Some(now_due), Some(current)) = (due, unit.next_deadline(), unit.run()) else {
+            return Ok(());
+        };
+        let begun = current.over_at.unwrap_or(current.started);
+        let settings = self.master.pool().launch(run).map(|launch| launch.settings);
+        let longest = settings.map(|it| it.policy.stop.timeout.max(it.policy.start_timeout) * MOST_EXTENDED);
+        self.seen.extended += u64::from(now_due > due);
+        if now_due < due || (now_due > due && now_due > begun + longest.unwrap_or_default()) {
+            return broken(format!("from {due:?} to {now_due:?} is not what can be asked for: {unit:?}"));
+        }
+        Ok(())
     }
 
     pub(crate) fn check(&mut self, before: &Before) -> Result<(), Violation> {
@@ -49,6 +81,11 @@ impl World {
         if let Some(what) = self.violation.take() {
             return Err(Violation(what));
         }
+        self.check_extension(before)?;
+        let own = before.own.and_then(|run| self.master.pool().unit_of(run));
+        let leaves =
+            |unit: &supervise::Unit| matches!(unit.phase(), Phase::Stopping { cause: Cause::Leaves, .. });
+        self.seen.left += u64::from(own.is_some_and(leaves));
         self.check_manager()?;
         check_places(&after)?;
         if let Some(run) = self.unknown_runs() {
@@ -58,6 +95,7 @@ impl World {
             self.check_number(&after)?;
             self.check_capacity(before, &after)?;
             self.check_replacement(before, &after)?;
+            self.check_successors(&after)?;
         } else if after.iter().any(|member| member.role != Role::Leaving) {
             return broken(format!("stops and keeps a worker: {after:?}"));
         }
@@ -72,7 +110,10 @@ impl World {
         }
         for run in self.members().into_iter().filter_map(|member| member.run) {
             if let Some(unit) = self.master.pool().unit_of(run) {
-                check_unit(unit, now, true, true)?;
+                // Nothing is due of one that is held back before it is known to have its process.
+                let is_known = unit.run().is_some_and(|run| run.pid.is_some());
+                let rested = is_known || !self.ever_held.contains(&run);
+                check_unit(unit, now, true, rested)?;
             }
         }
         Ok(())
@@ -92,6 +133,9 @@ impl World {
     /// Whichever manager is there knows what it has to do, and nothing is left of what has failed.
     fn check_manager(&self) -> Result<(), Violation> {
         let there = self.manager.is_up() && self.manager_known;
+        if there && !self.is_in_charge() {
+            return broken("there is a manager beside that of the other master".into());
+        }
         if there && self.is_stopping() && self.exit.is_none() && !self.manager.stopping {
             return broken("a manager was not told that all is to end".into());
         }
@@ -108,11 +152,12 @@ impl World {
         Ok(())
     }
 
-    /// As many current ones as there should be, once any have been started.
+    /// As many current ones as there should be, once any have been started; none while they are withdrawn.
     fn check_number(&self, after: &[Member]) -> Result<(), Violation> {
         let current = after.iter().filter(|member| member.role == Role::Current).count();
-        let target = self.master.pool().target() as usize;
-        if current != target && !after.is_empty() {
+        let target = if self.are_withdrawn { 0 } else { self.master.pool().target() as usize };
+        let any_started = !after.is_empty() || self.first_generation.is_some();
+        if current != target && any_started {
             return broken(format!("there are {current} workers instead of {target}: {after:?}"));
         }
         Ok(())
@@ -135,35 +180,54 @@ impl World {
         Ok(())
     }
 
-    /// Old ones are asked to leave only when all new ones are ready and take over.
+    /// Old ones that serve are asked to leave only when a new one serves in the same place, or at the end of
+    /// a rollout; without batches all new ones are ready by then.
     fn check_replacement(&mut self, before: &Before, after: &[Member]) -> Result<(), Violation> {
-        let runs = |members: &[Member], role| -> BTreeSet<RunId> {
-            members.iter().filter(|member| member.role == role).filter_map(|member| member.run).collect()
+        let current = |members: &[Member]| -> BTreeSet<RunId> {
+            members.iter().filter(|m| m.role == Role::Current).filter_map(|m| m.run).collect()
         };
-        let (old, new) = (runs(&before.members, Role::Current), runs(&before.members, Role::Successor));
-        let now = runs(after, Role::Current);
-        let promoted = new.intersection(&now).count();
-        let dismissed = old.iter().find(|run| !now.contains(run) && Some(**run) != before.own);
+        let now = current(after);
+        let new: Vec<&Member> = before.members.iter().filter(|m| m.role == Role::Successor).collect();
+        let promoted = new.iter().filter(|m| m.run.is_some_and(|run| now.contains(&run))).count();
+        let committed = before.generation != self.master.pool().generation();
         self.seen.resizes += u64::from(before.resized);
         self.seen.resizes_in_rollouts += u64::from(before.resized && !new.is_empty());
-        let without_workers = self.master.pool().target() == 0;
-        if promoted > 0 {
-            self.seen.commits += 1;
+        self.seen.commits += u64::from(promoted > 0 && committed);
+        self.seen.batches += u64::from(promoted > 0 && !committed && self.batch.is_some());
+        if promoted > 0 && (committed || self.batch.is_none()) {
             // One that takes over and is one too many may leave at once: the number was made smaller.
-            let unready = after
-                .iter()
-                .find(|m| m.role == Role::Successor && m.run.is_some_and(|run| new.contains(&run)));
-            if let Some(unready) = unready {
-                return broken(format!("took over while {unready:?} did not"));
+            let stays = |m: &&&Member| after.iter().any(|a| a.run == m.run && a.role == Role::Successor);
+            if let Some(left) = new.iter().find(stays) {
+                return broken(format!("took over while {left:?} did not"));
             }
-            let gone = before.members.iter().find(|m| m.role == Role::Successor && !m.ready);
             let ready =
                 |m: &Member| after.iter().any(|a| a.run == m.run && (a.ready || a.role == Role::Leaving));
-            if let Some(gone) = gone.filter(|m| !ready(m)) {
+            if let Some(gone) = new.iter().find(|m| !m.ready && !ready(m)) {
                 return broken(format!("took over before {gone:?} was ready"));
             }
-        } else if let Some(run) = dismissed.filter(|_| !before.resized && !without_workers) {
-            return broken(format!("run {run} was asked to leave with nothing in its place: {after:?}"));
+        }
+        let served = |slot| after.iter().any(|m| m.role == Role::Current && m.slot == slot && m.ready);
+        let left =
+            |m: &&Member| m.role == Role::Current && m.ready && m.run.is_some_and(|r| !now.contains(&r));
+        let lost = before.members.iter().filter(left).find(|m| m.run != before.own && !served(m.slot));
+        match lost.filter(|_| !before.resized && !committed) {
+            Some(lost) => broken(format!("{lost:?} was asked to leave with nothing in its place: {after:?}")),
+            None => Ok(()),
+        }
+    }
+
+    /// No more new ones at a time than are asked for, and none of a rollout that is over.
+    fn check_successors(&self, after: &[Member]) -> Result<(), Violation> {
+        let successors = || after.iter().filter(|member| member.role == Role::Successor);
+        let starting = successors().filter(|member| !member.ready).count();
+        if self.batch.is_some_and(|batch| starting > batch as usize) {
+            return broken(format!("too many are started at a time: {after:?}"));
+        }
+        let recycling = self.recycles && !self.master.pool().is_rolling_out();
+        let may_be =
+            if self.master.state() == ArbiterState::Running { usize::from(recycling) } else { usize::MAX };
+        if successors().count() > may_be {
+            return broken(format!("a new worker is left of what is over: {after:?}"));
         }
         Ok(())
     }

@@ -3,44 +3,35 @@
 //! one again and tells every step, `SIMULATION_STEPS` says how many steps to make in total.
 
 mod act;
+mod faults;
 mod invariants;
 mod manager;
+mod matrix;
 #[path = "../samples/mod.rs"]
 mod samples;
+mod upgrade;
 mod world;
 
+use supervise::simulator;
 use world::World;
 
 const STEPS: u64 = 500_000;
 const STEPS_PER_SEED: u64 = 1_000;
 
-fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
-}
-
 #[test]
 fn the_invariants_hold_whatever_happens() {
-    if let Some(seed) = from_environment("SIMULATION_SEED") {
-        let steps = from_environment("SIMULATION_STEPS").unwrap_or(STEPS_PER_SEED);
-        World::new(seed).telling().live(steps).unwrap_or_else(|broken| panic!("{broken}"));
-        return;
-    }
-    let total = from_environment("SIMULATION_STEPS").unwrap_or(STEPS);
-    let mut made = 0;
     let mut seen = world::Seen::default();
-    for seed in 0.. {
-        if made >= total {
-            break;
+    let is_whole = simulator::play(STEPS, STEPS_PER_SEED, |game| {
+        let mut world = World::new(game.seed);
+        if game.is_told {
+            world = world.telling();
         }
-        let mut world = World::new(seed);
-        if let Err(broken) = world.live(STEPS_PER_SEED) {
-            panic!("step {}: {broken}\nplay it again with SIMULATION_SEED={seed}", world.steps);
-        }
-        made += world.steps;
+        world.live(game.steps).map_err(|broken| format!("step {}: {broken}", world.steps))?;
         seen.add(&world.seen);
-    }
-    println!("{made} steps, {seen:?}");
-    if total >= STEPS {
+        Ok(world.steps)
+    });
+    println!("{seen:?}");
+    if is_whole {
         seen.assert_everything_was_seen();
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Manager {
     pub(crate) custody: Custody,
     /// It answers nothing any more.
     pub(crate) hung: bool,
+    /// It does what it is asked, and nothing of it fails.
+    pub(crate) is_reliable: bool,
     /// When it exits because it was told to.
     retire_at: Option<Monotonic>,
     /// What it is going to say, in order.
@@ -38,6 +40,7 @@ impl Manager {
         Self {
             custody: Custody::Dead { begin_at },
             hung: false,
+            is_reliable: false,
             retire_at: None,
             answers: VecDeque::new(),
             prepared: false,
@@ -45,9 +48,15 @@ impl Manager {
         }
     }
 
+    /// The same, and it does not fail by itself.
+    pub(crate) fn reliable(begin_at: Monotonic) -> Self {
+        Self { is_reliable: true, ..Self::absent(begin_at) }
+    }
+
     /// A new one: knows nothing of what the one before was asked.
     pub(crate) fn begin(&mut self, rng: &mut Rng, now: Monotonic) {
-        *self = Self { custody: Custody::Up, hung: rng.u8(..16) == 0, ..Self::absent(now) };
+        let (hung, is_reliable) = (!self.is_reliable && rng.u8(..16) == 0, self.is_reliable);
+        *self = Self { custody: Custody::Up, hung, is_reliable, ..Self::absent(now) };
         if rng.bool() {
             self.say(rng, now, Event::Required(Some("redis to be ready".into())));
         }
@@ -63,7 +72,7 @@ impl Manager {
         let heard = rng.usize(..=self.answers.len());
         let last = self.answers.drain(..heard).map(|(_, event)| event).collect();
         let begin_at = now + some_time(rng);
-        *self = Self { custody: Custody::Dead { begin_at }, ..Self::absent(begin_at) };
+        *self = Self { is_reliable: self.is_reliable, ..Self::absent(begin_at) };
         last
     }
 
@@ -92,6 +101,24 @@ impl Manager {
         matches!(self.custody, Custody::Dead { begin_at } if begin_at <= now)
     }
 
+    /// Another one begins by then, if there is none.
+    pub(crate) fn come(&mut self, at: Monotonic) {
+        if let Custody::Dead { begin_at } = &mut self.custody {
+            *begin_at = at;
+        }
+    }
+
+    /// It is stopped until `until`: what it was about to say or do by then comes late.
+    pub(crate) fn pause(&mut self, until: Monotonic) {
+        self.answers.iter_mut().for_each(|(at, _)| *at = until.max(*at));
+        self.retire_at = self.retire_at.map(|at| at.max(until));
+    }
+
+    /// Whether it has nothing to say any more.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.answers.is_empty() && self.retire_at.is_none()
+    }
+
     /// Nobody comes after this one.
     pub(crate) fn stay_dead(&mut self) {
         self.custody = Custody::Dead { begin_at: Monotonic::from_boot(Duration::MAX) };
@@ -102,14 +129,15 @@ impl Manager {
             ToManager::Prepare => {
                 self.unsay_preparation();
                 self.prepared = true;
-                let result = if rng.u8(..8) == 0 { Err("redis is FATAL".into()) } else { Ok(()) };
+                let fails = !self.is_reliable && rng.u8(..8) == 0;
+                let result = if fails { Err("redis is FATAL".into()) } else { Ok(rng.bool()) };
                 self.say(rng, now, Event::Prepared(result));
             }
             ToManager::Abort => {
                 self.prepared = false;
                 self.unsay_preparation();
             }
-            ToManager::Commit => {
+            ToManager::Commit { .. } => {
                 self.unsay_preparation();
                 let problems = if std::mem::take(&mut self.prepared) { Vec::new() } else { vec!["?".into()] };
                 self.say(rng, now, Event::Committed(ReloadReport { problems, ..ReloadReport::default() }));
@@ -117,7 +145,7 @@ impl Manager {
             ToManager::Compare => self.say(rng, now, Event::Committed(ReloadReport::default())),
             ToManager::Stop { required_too, .. } => {
                 self.stopping = true;
-                let killed = rng.u8(..16) == 0;
+                let killed = !self.is_reliable && rng.u8(..16) == 0;
                 self.say(rng, now, Event::Stopped { required_too: *required_too, killed });
             }
             ToManager::Retire => {
@@ -125,14 +153,25 @@ impl Manager {
                 self.retire_at = (!self.hung).then_some(now + some_time(rng));
             }
             ToManager::Candidate { .. }
+            | ToManager::Control { .. }
             | ToManager::Boot(_)
             | ToManager::Adopt { .. }
+            | ToManager::AdoptMains { .. }
+            | ToManager::Follow { .. }
+            | ToManager::Captured { .. }
+            | ToManager::Tails { .. }
+            | ToManager::Inputs { .. }
+            | ToManager::Sockets { .. }
             | ToManager::Begin
+            | ToManager::Log(_)
+            | ToManager::Ping { .. }
             | ToManager::Status(_)
             | ToManager::Notified { .. }
             | ToManager::Exited { .. }
             | ToManager::Gone { .. }
-            | ToManager::Relayed { .. } => {}
+            | ToManager::PassedOn { .. }
+            | ToManager::Relayed { .. }
+            | ToManager::Happened { .. } => {}
         }
     }
 
@@ -141,7 +180,7 @@ impl Manager {
     }
 
     /// Says something after a while, after what it has to say already.
-    fn say(&mut self, rng: &mut Rng, now: Monotonic, event: Event) {
+    pub(crate) fn say(&mut self, rng: &mut Rng, now: Monotonic, event: Event) {
         let earliest = self.answers.back().map_or(now, |(at, _)| *at);
         self.answers.push_back((earliest.max(now + some_time(rng)), event));
     }

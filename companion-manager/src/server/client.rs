@@ -9,6 +9,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 use supervise::Monotonic;
+use sys::reactor::Interest;
 
 /// How long a client may take to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -54,11 +55,16 @@ pub(super) struct Client {
     out: VecDeque<Vec<u8>>,
     out_start: usize,
     out_bytes: usize,
-    under_way: usize,
+    /// The requests that have not had their last word.
+    under_way: Vec<u64>,
+    /// When it was first seen to want nothing.
+    idle_since: Option<Monotonic>,
+    /// What the loop was last asked to tell of it.
+    interest: Interest,
 }
 
 impl Client {
-    /// A client that has just connected; our hello is on its way.
+    /// A client that has just connected, and is to be registered for reading; our hello is on its way.
     pub(super) fn new(stream: UnixStream, now: Monotonic) -> Self {
         let mut client = Self {
             stream,
@@ -68,7 +74,9 @@ impl Client {
             out: VecDeque::new(),
             out_start: 0,
             out_bytes: 0,
-            under_way: 0,
+            under_way: Vec::new(),
+            idle_since: None,
+            interest: Interest::READ,
         };
         client.push(frame(&Hello::ours().encode()));
         client
@@ -122,8 +130,14 @@ impl Client {
                 continue;
             }
             match codec::decode::<Request>(&payload) {
+                Ok(Request { id, .. }) if id == 0 || self.under_way.contains(&id) => {
+                    let text =
+                        format!("a request has the id {id}, which is 0 or that of another one under way");
+                    self.dismiss(Failure::new(FailureKind::BadRequest, text), now);
+                }
                 Ok(request) => {
-                    self.under_way += 1;
+                    self.under_way.push(request.id);
+                    self.idle_since = None;
                     return Said::Request(request);
                 }
                 Err(error) => {
@@ -136,7 +150,7 @@ impl Client {
 
     /// Whether the client has to take or wait for answers before it may ask more.
     fn is_busy(&self) -> bool {
-        self.under_way >= UNDER_WAY_MAX || self.out_bytes > UNTAKEN_MAX
+        self.under_way.len() >= UNDER_WAY_MAX || self.out_bytes > UNTAKEN_MAX
     }
 
     /// Whether its bytes are wanted: unread ones wait in its socket.
@@ -144,10 +158,23 @@ impl Client {
         self.stage == Stage::Going || !self.is_busy()
     }
 
+    /// What the loop is to tell of it from now on, where that is something else than before.
+    pub(super) fn change_of_interest(&mut self) -> Option<Interest> {
+        let interest = match (self.is_heard(), self.out_bytes > 0) {
+            (true, true) => Interest::BOTH,
+            (true, false) => Interest::READ,
+            (false, true) => Interest::WRITE,
+            (false, false) => Interest::NONE,
+        };
+        let before = std::mem::replace(&mut self.interest, interest);
+        (before != interest).then_some(interest)
+    }
+
     /// Queues an answer.
     pub(super) fn answer(&mut self, response: &Response) {
-        if matches!(response.reply, Reply::Done(_) | Reply::Failed(_)) && response.id != 0 {
-            self.under_way = self.under_way.saturating_sub(1);
+        if matches!(response.reply, Reply::Done(_) | Reply::Failed(_)) {
+            self.under_way.retain(|id| *id != response.id);
+            self.idle_since = None;
         }
         let bytes = codec::encode(response);
         if bytes.len() <= MAX_ANSWER {
@@ -209,6 +236,16 @@ impl Client {
 
     pub(super) fn output(&self) -> usize {
         self.out_bytes
+    }
+
+    /// For how long it has been seen to want nothing; `None`: it wants something.
+    pub(super) fn idle_for(&mut self, now: Monotonic) -> Option<Duration> {
+        let is_idle = self.under_way.is_empty() && self.out_bytes == 0 && self.reader.pending() == 0;
+        if !is_idle || self.stage == Stage::Going {
+            self.idle_since = None;
+            return None;
+        }
+        Some(now.since(*self.idle_since.get_or_insert(now)))
     }
 
     /// When the client has used up its patience, if that is at stake.

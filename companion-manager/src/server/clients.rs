@@ -5,12 +5,19 @@ use super::client::{Client, Said};
 use super::{CLIENTS_MAX, INPUT_MAX, OUTPUT_MAX};
 use proto::control::{Failure, FailureKind, Request, Response};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 use supervise::{Monotonic, Timers};
 use sys::control::{AcceptError, ControlListener};
 use sys::reactor::{Interest, Reactor, Token};
 
 /// The most requests taken from one client before others have their turn.
 const REQUESTS_A_TURN: usize = 16;
+
+/// For how long a client may want nothing while others wait for a place.
+const IDLE_MAX: Duration = Duration::from_secs(1);
+
+/// Among the clients' numbers, the listener.
+const LISTENER: u64 = 0;
 
 /// What clients want.
 #[derive(Debug)]
@@ -63,7 +70,7 @@ impl Server {
             retired: false,
             access,
             clients: BTreeMap::new(),
-            next_client: 1,
+            next_client: LISTENER + 1,
             token_of,
             timers: Timers::default(),
             unserved: BTreeSet::new(),
@@ -74,14 +81,43 @@ impl Server {
 
     /// Begins to accept clients, or goes on with it, where there is room.
     pub fn listen(&mut self, reactor: &Reactor) {
-        let Some(listener) = &self.listener else { return };
-        if self.listening || self.retired || self.clients.len() >= CLIENTS_MAX {
-            return;
+        if self.clients.len() < CLIENTS_MAX {
+            self.timers.set(LISTENER, None);
+            self.resume(reactor);
         }
+    }
+
+    fn resume(&mut self, reactor: &Reactor) {
+        let Some(listener) = self.listener.as_ref().filter(|_| !self.listening && !self.retired) else {
+            return;
+        };
         match reactor.register(listener.listener(), self.listener_token, Interest::READ) {
             Ok(()) => self.listening = true,
             Err(error) => tracing::error!("cannot wait for clients on the control socket: {error}"),
         }
+    }
+
+    /// Lets in others from now on.
+    pub fn change_access(&mut self, access: Access) {
+        self.access = access;
+    }
+
+    /// Accepts clients on another socket, or on none. Those that have connected to the one before are served.
+    pub fn change_listener(&mut self, listener: Option<ControlListener>, reactor: &Reactor, now: Monotonic) {
+        self.pause(reactor);
+        let before = std::mem::replace(&mut self.listener, listener);
+        while let Some(before) = before.as_ref().filter(|_| self.clients.len() < CLIENTS_MAX) {
+            match before.accept() {
+                Ok(Some(client)) => self.admit(client, reactor, now),
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::warn!("failed to {error}");
+                    break;
+                }
+            }
+        }
+        // Where all places are taken, whoever comes finds that out.
+        self.resume(reactor);
     }
 
     /// Accepts no further clients for now: they wait in the listener's queue.
@@ -102,12 +138,18 @@ impl Server {
 
     /// Clients have connected.
     pub fn accept(&mut self, reactor: &Reactor, now: Monotonic) {
-        for _ in 0..REQUESTS_A_TURN {
+        if !self.listening {
+            return;
+        }
+        if self.clients.len() >= CLIENTS_MAX && !self.make_room(reactor, now) {
+            self.pause(reactor);
+            self.timers.set(LISTENER, Some(now + IDLE_MAX));
+            return;
+        }
+        // Of further ones is not known whether there are any: for them, no room is made.
+        let room = CLIENTS_MAX.saturating_sub(self.clients.len());
+        for _ in 0..room.min(REQUESTS_A_TURN) {
             let Some(listener) = self.listener.as_ref().filter(|_| self.listening) else { return };
-            if self.clients.len() >= CLIENTS_MAX {
-                self.pause(reactor);
-                return;
-            }
             match listener.accept() {
                 Ok(Some(client)) => self.admit(client, reactor, now),
                 Ok(None) => return,
@@ -119,6 +161,18 @@ impl Server {
                 Err(error @ AcceptError::Other(_)) => tracing::warn!("failed to {error}"),
             }
         }
+    }
+
+    /// Closes the client that has wanted nothing for longest. Whether there is one.
+    fn make_room(&mut self, reactor: &Reactor, now: Monotonic) -> bool {
+        let clients = self.clients.iter_mut();
+        let idle = clients.filter_map(|(&number, client)| Some((client.idle_for(now)?, number)));
+        let Some((_, number)) = idle.max().filter(|(idle, _)| *idle >= IDLE_MAX) else { return false };
+        tracing::warn!(
+            "a client that wants nothing is disconnected: others wait, and {CLIENTS_MAX} are served"
+        );
+        self.close(number, reactor);
+        true
     }
 
     fn admit(&mut self, client: sys::control::Client, reactor: &Reactor, now: Monotonic) {
@@ -149,7 +203,10 @@ impl Server {
         }
         self.take_requests(number, now);
         self.flush(number, reactor);
-        self.shed(reactor, INPUT_MAX, Client::input, "unfinished requests");
+        // Only one who leaves something unfinished adds to what is kept.
+        if self.clients.get(&number).is_some_and(|client| client.input() > 0) {
+            self.shed(reactor, INPUT_MAX, Client::input, "unfinished requests");
+        }
     }
 
     /// Serves those that had to let others go first.
@@ -189,9 +246,20 @@ impl Server {
         let Some(client) = self.clients.get_mut(&number) else { return };
         client.answer(response);
         // It may have had to wait for this answer before it could ask more.
-        self.unserved.insert(number);
+        if client.input() > 0 {
+            self.unserved.insert(number);
+        }
         self.flush(number, reactor);
-        self.shed(reactor, OUTPUT_MAX, Client::output, "answers it does not read");
+        // What it has taken already cannot be too much.
+        if self.untaken(number) > 0 {
+            self.shed(reactor, OUTPUT_MAX, Client::output, "answers it does not read");
+        }
+    }
+
+    /// How many bytes of answers a client has not taken yet.
+    #[must_use]
+    pub fn untaken(&self, number: u64) -> usize {
+        self.clients.get(&number).map_or(0, Client::output)
     }
 
     fn flush(&mut self, number: u64, reactor: &Reactor) {
@@ -200,13 +268,9 @@ impl Server {
             self.close(number, reactor);
             return;
         }
-        let interest = match (client.is_heard(), client.output() > 0) {
-            (true, true) => Interest::BOTH,
-            (true, false) => Interest::READ,
-            (false, true) => Interest::WRITE,
-            (false, false) => Interest::NONE,
-        };
         self.timers.set(number, client.deadline());
+        // Most answers are taken at once, and nothing changes.
+        let Some(interest) = client.change_of_interest() else { return };
         if let Err(error) = reactor.modify(client.stream(), (self.token_of)(number), interest) {
             tracing::warn!("failed to serve a client: {error}");
             self.close(number, reactor);
@@ -250,8 +314,17 @@ impl Server {
     /// Closes those that took too long.
     pub fn handle_deadlines(&mut self, reactor: &Reactor, now: Monotonic) {
         while let Some(number) = self.timers.pop_due(now) {
-            self.close(number, reactor);
+            match number {
+                LISTENER => self.resume(reactor),
+                client => self.close(client, reactor),
+            }
         }
+    }
+
+    /// How many bytes of answers a client has not taken.
+    #[must_use]
+    pub fn owes(&self, number: u64) -> usize {
+        self.clients.get(&number).map_or(0, Client::output)
     }
 
     /// Whether every answer has been taken.

@@ -11,7 +11,8 @@ mod clients;
 pub use access::Access;
 pub use clients::{Incoming, Server};
 
-/// The most clients served at once; more wait in the listener's queue.
+/// The most clients served at once; more wait in the listener's queue until one leaves, or has wanted nothing for a
+/// second and is closed.
 pub const CLIENTS_MAX: usize = 1024;
 /// The most bytes kept of unfinished and unserved requests, of all clients together.
 pub const INPUT_MAX: usize = 8 << 20;

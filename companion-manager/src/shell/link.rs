@@ -2,10 +2,14 @@
 
 use super::{Leaving, Shell, now};
 use crate::run::read_spec;
+use crate::server::Access;
 use crate::table::Input;
-use proto::link::{MAX_DATAGRAM, ToArbiter, ToManager};
+use proto::control::ArbiterState;
+use proto::link::{MAX_DATAGRAM, MasterStatus, ToArbiter, ToManager, manager_title};
 use std::io;
 use std::os::fd::OwnedFd;
+use sys::cgroup::OUT_OF_MEMORY;
+use sys::control::ControlListener;
 use sys::seqpacket::Received;
 
 /// The most messages taken in before others have their turn.
@@ -48,28 +52,92 @@ impl Shell {
 
     fn handle_message(&mut self, message: ToManager, mut fds: Vec<OwnedFd>) {
         match message {
-            ToManager::Boot(_) | ToManager::Adopt { .. } | ToManager::Begin => {
+            ToManager::Boot(_)
+            | ToManager::Adopt { .. }
+            | ToManager::AdoptMains { .. }
+            | ToManager::Inputs { .. }
+            | ToManager::Captured { .. }
+            | ToManager::Tails { .. }
+            | ToManager::Begin => {
                 tracing::error!("arbiter has begun twice with this manager");
             }
-            ToManager::Status(status) => self.master = *status,
+            ToManager::Log(log) => {
+                if let Err(error) = sys::log::init((&log).into()) {
+                    tracing::error!("cannot open the log: {error}");
+                }
+                self.captures.reopen(&self.reactor);
+            }
+            ToManager::Status(status) => {
+                // A death for want of memory that arbiter has found its worker for is not to be taken for a
+                // companion's.
+                for _ in 0..new_deaths_of_memory(&self.master, &status) {
+                    self.out_of_memory.claims();
+                }
+                if self.master.arbiter.name != status.arbiter.name {
+                    sys::title::set(&manager_title(&status.arbiter.name));
+                }
+                self.spared.learn(&status);
+                self.master = *status;
+                self.notice_ending();
+            }
             ToManager::Notified { number, run, text } => {
                 self.table.handle(Input::Notified { run, text }, now());
                 self.turn();
                 self.outbox.say(&ToArbiter::Acknowledge { number });
             }
+            ToManager::PassedOn { run, at_end: true } => self.believe_end(run),
+            ToManager::PassedOn { run, at_end: false } => self.table.handle(Input::PassedOn { run }, now()),
+            ToManager::Follow { run, pid } => self.follow(run, pid, fds.pop()),
             ToManager::Exited { run, exit, survivors } => self.adopted_ended(run, exit, survivors),
             ToManager::Gone { run } => self.adopted_gone(run),
             ToManager::Relayed { relay, reply } => self.relayed(relay, reply),
-            ToManager::Candidate { operation } => self.candidate = Some((operation, fds.pop())),
+            ToManager::Sockets { for_candidate, is_first, sockets } => {
+                self.sockets.take(for_candidate, is_first, sockets, fds);
+            }
+            ToManager::Candidate { operation, control_socket } => {
+                self.candidate = Some((operation, fds.pop()));
+                self.candidate_socket = control_socket;
+            }
+            ToManager::Control { socket, replaced, allow_users, allow_groups } => {
+                self.boot.control_socket = socket;
+                self.server.change_access(Access::new(allow_users, allow_groups));
+                if replaced {
+                    self.change_listener(fds.pop());
+                }
+            }
+            ToManager::Happened { last, happenings } => self.happened(last, happenings),
             ToManager::Prepare => self.with_candidate(|operation, spec| Input::Prepare { operation, spec }),
             ToManager::Compare => self.with_candidate(|operation, spec| Input::Compare { operation, spec }),
-            ToManager::Commit => self.table.handle(Input::Commit, now()),
-            ToManager::Abort => self.table.handle(Input::Abort, now()),
+            ToManager::Commit { only } => {
+                self.sockets.commit();
+                self.table.handle(Input::Commit { only }, now());
+                self.refresh_captures();
+                self.refresh_streams();
+            }
+            ToManager::Abort => {
+                self.sockets.abort();
+                self.table.handle(Input::Abort, now());
+            }
             ToManager::Stop { required_too, pace } => {
                 self.table.handle(Input::Stop { required_too, pace }, now());
             }
+            ToManager::Ping { number } => self.outbox.say_first(&ToArbiter::Pong { number }),
             ToManager::Retire if self.leaving == Leaving::No => self.retire(),
             ToManager::Retire => {}
+        }
+    }
+
+    /// arbiter says that it is about to end before it says what is to stop, and how.
+    pub(super) fn notice_ending(&mut self) {
+        if self.master.arbiter.state == ArbiterState::Stopping {
+            self.table.handle(Input::Ending, now());
+        }
+    }
+
+    fn change_listener(&mut self, fd: Option<OwnedFd>) {
+        match fd.map(|fd| ControlListener::from_fd(fd, None)).transpose() {
+            Ok(listener) => self.server.change_listener(listener, &self.reactor, now()),
+            Err(error) => tracing::error!("the control socket cannot be listened on: {error}"),
         }
     }
 
@@ -87,4 +155,20 @@ impl Shell {
             }
         }
     }
+}
+
+/// How many ends of workers were told as such since `before`.
+fn new_deaths_of_memory(before: &MasterStatus, now: &MasterStatus) -> usize {
+    let deaths = |status: &MasterStatus| {
+        let workers = status.workers.processes.iter();
+        let killed = workers.filter(|worker| {
+            let last = worker.process.last_exit.as_ref();
+            last.is_some_and(|exit| exit.remark.as_deref() == Some(OUT_OF_MEMORY))
+        });
+        killed
+            .map(|worker| (worker.process.slot, worker.generation, worker.process.restarts))
+            .collect::<Vec<_>>()
+    };
+    let known = deaths(before);
+    deaths(now).iter().filter(|death| !known.contains(death)).count()
 }

@@ -100,6 +100,11 @@ impl Outcomes {
         }
     }
 
+    /// Whether a request with this token has been begun and not been answered.
+    pub(super) fn is_under_way(&self, token: &Token) -> bool {
+        self.under_way.contains_key(token)
+    }
+
     /// A request has been answered. The transaction keeps it; who else waits for it is returned.
     pub(super) fn settle(
         &mut self,
@@ -208,6 +213,7 @@ mod tests {
             message: "x".into(),
             since: std::time::Duration::ZERO,
             escalates_in: None,
+            escalation: String::new(),
         };
         let mut transaction = Transaction::default();
         outcomes.settle(asker(1, 9), &Reply::Progress(progress), &mut transaction);

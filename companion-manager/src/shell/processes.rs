@@ -2,16 +2,18 @@
 //!
 //! An own process's end is looked at while it stays a zombie, told to arbiter, and only when that has gone
 //! into the link is the zombie reaped; until then its number reserves its group's. An adopted process is
-//! arbiter's child: its end comes as a message, and arbiter reaps it when it is *released*. That is the one
-//! place where the two differ.
+//! arbiter's child: its end comes as a message, and arbiter reaps it when it is told that the run is *gone*. That is
+//! the one place where the two differ. A run is gone in the same transaction in which the records learn of its end.
 
-use super::{Shell, Source, now};
-use crate::table::Input;
-use proto::link::{Saved, ToArbiter};
+use super::{Leaving, Shell, Source, now};
+use crate::table::{Input, shown};
+use proto::link::{Saved, SavedProcess, ToArbiter};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use supervise::signal::SIGKILL;
 use supervise::{Exit, RunId};
+use sys::cgroup::OUT_OF_MEMORY;
 use sys::children::Children;
 use sys::launch::Program;
 use sys::reactor::Interest;
@@ -26,20 +28,31 @@ pub(super) struct Processes {
     pub(super) starting: HashMap<RunId, (OwnedFd, Program)>,
     /// How main processes ended that have not been reaped.
     ended: HashMap<RunId, Exit>,
+    /// Own runs whose main process has ended, which is believed when arbiter has passed on all that they said.
+    doubted: BTreeSet<RunId>,
     /// Own runs whose main process has ended while others of its group live.
     held: BTreeSet<RunId>,
 }
 
 impl Processes {
     /// The processes that outlived the manager before.
-    pub(super) fn adopting(saved: &Saved, adopted: Vec<(RunId, OwnedFd)>) -> Self {
-        let pids: HashMap<RunId, i32> =
-            saved.processes.iter().filter_map(|process| Some((process.run, process.pid?))).collect();
+    pub(super) fn adopting(
+        saved: &Saved,
+        adopted: Vec<(RunId, OwnedFd)>,
+        mains: Vec<(RunId, OwnedFd)>,
+    ) -> Self {
+        let known: HashMap<RunId, &SavedProcess> =
+            saved.processes.iter().map(|process| (process.run, process)).collect();
         let mut processes = Self::default();
         for (run, pidfd) in adopted {
-            if let Some(&pid) = pids.get(&run) {
+            if let Some(pid) = known.get(&run).and_then(|process| process.pid) {
                 processes.children.insert(run, pid, pidfd);
                 processes.adopted.insert(run);
+            }
+        }
+        for (run, pidfd) in mains {
+            if let Some(pid) = known.get(&run).and_then(|process| process.main) {
+                processes.children.follow(run, Some((pid, pidfd)));
             }
         }
         processes
@@ -47,14 +60,11 @@ impl Processes {
 }
 
 impl Shell {
-    /// Lets arbiter reap what ended while there was no manager and left nobody behind: the table is told of
-    /// these ends, and may start another process in the same slot in its first turn.
-    pub(super) fn release_ended(&mut self, saved: &Saved) {
+    /// Lets go of what ended while there was no manager and left nobody behind: the table knows of these ends.
+    pub(super) fn forget_ended(&mut self, saved: &Saved, survivors: &BTreeSet<RunId>) {
         for process in saved.processes.iter().filter(|process| process.exit.is_some()) {
-            if !process.pid.is_some_and(has_group) {
-                self.outbox.say(&ToArbiter::Release { run: process.run });
-                self.processes.children.forget(process.run);
-                self.processes.adopted.remove(&process.run);
+            if !survivors.contains(&process.run) {
+                self.forget(process.run);
             }
         }
     }
@@ -73,20 +83,84 @@ impl Shell {
             return;
         }
         match self.processes.children.peek(run) {
-            Ok(Some(exit)) => {
-                // How far it came has to be known before how it ended.
-                self.handle_progress(run);
-                self.processes.ended.insert(run, exit);
-                self.facts.exits.push((run, exit));
+            Ok(Some(exit)) if self.may_have_said_more(run, exit) => {
+                self.processes.doubted.insert(run);
+                self.outbox.say(&ToArbiter::PassOn { run, at_end: true });
             }
+            Ok(Some(exit)) => self.tell_end(run, exit),
             Ok(None) => self.watch(run),
             Err(error) => tracing::error!("run {run}: its end cannot be looked at: {error}"),
+        }
+    }
+
+    /// Whether what a process that has ended said last counts, and may not have been heard yet: that another one
+    /// counts in its place, or why it ends. Of one that was killed, or asked to end, and leaves nobody, it does not.
+    fn may_have_said_more(&self, run: RunId, exit: Exit) -> bool {
+        let is_worth_it = self.table.is_unasked(run) && !exit.status.is_killed();
+        self.leaving == Leaving::No
+            && (is_worth_it || self.processes.children.group_alive(run).unwrap_or(false))
+    }
+
+    /// All that a process said which has ended has been heard: if it still is the one that counts, that was the end.
+    pub(super) fn believe_end(&mut self, run: RunId) {
+        if !self.processes.doubted.remove(&run) {
+            return;
+        }
+        if let Ok(Some(exit)) = self.processes.children.peek(run) {
+            self.tell_end(run, exit);
+        }
+        if self.processes.doubted.is_empty() {
+            self.reap_strays();
+        }
+    }
+
+    /// Nobody passes on anything any more.
+    pub(super) fn believe_ends(&mut self) {
+        for run in self.processes.doubted.clone() {
+            self.believe_end(run);
+        }
+    }
+
+    fn tell_end(&mut self, run: RunId, exit: Exit) {
+        // How far it came has to be known before how it ended.
+        self.handle_progress(run);
+        self.processes.ended.insert(run, exit);
+        self.facts.exits.push((run, exit));
+    }
+
+    /// From now on another process of its session counts in a run's place; without a descriptor the first itself.
+    pub(super) fn follow(&mut self, run: RunId, pid: i32, pidfd: Option<OwnedFd>) {
+        let Some(before) = self.processes.children.get(run) else { return };
+        if self.processes.ended.contains_key(&run) {
+            // Its end has been told: too late.
+            return;
+        }
+        let is_own = !self.processes.adopted.contains(&run);
+        if is_own {
+            if let Err(error) = self.reactor.deregister(&before) {
+                // Where that has ended it was taken out already.
+                tracing::debug!("run {run} could not be taken out of the loop: {error}");
+            }
+        }
+        self.processes.children.follow(run, pidfd.map(|pidfd| (pid, pidfd)));
+        if is_own {
+            self.watch(run);
+        }
+        self.table.handle(Input::Follow { run, pid }, now());
+    }
+
+    /// Where SIGKILL has ended a process and nobody here sent it, the kernel may tell why.
+    fn ask_for_cause(&mut self, run: RunId, exit: Exit) {
+        let is_unexplained = exit.status.is_killed() && self.table.is_unasked(run);
+        if is_unexplained && self.out_of_memory.claims() {
+            self.feed(run, supervise::Input::Remark { text: OUT_OF_MEMORY.into() });
         }
     }
 
     /// Its end has been told: the zombie may go, unless others of its group live.
     pub(super) fn end_told(&mut self, run: RunId) {
         let Some(&exit) = self.processes.ended.get(&run) else { return };
+        self.ask_for_cause(run, exit);
         if self.processes.children.group_alive(run).unwrap_or(false) {
             self.processes.held.insert(run);
             self.feed(run, supervise::Input::Exited { exit, survivors: true });
@@ -105,7 +179,16 @@ impl Shell {
                 self.feed(run, supervise::Input::Gone);
             }
         }
-        match self.processes.children.reap_strays(|_| false) {
+        if self.processes.doubted.is_empty() {
+            self.reap_strays();
+        }
+    }
+
+    /// Not while a main process may be among them that arbiter has yet to name.
+    fn reap_strays(&mut self) {
+        match self.processes.children.reap_strays(|pid| {
+            self.tries.knows(pid) || self.measuring.as_ref().is_some_and(|measuring| measuring.is(pid))
+        }) {
             Ok(strays) => {
                 for stray in strays {
                     tracing::debug!("reaped a stray, pid {}: {}", stray.pid, stray.exit.status);
@@ -132,30 +215,30 @@ impl Shell {
         self.processes.starting.remove(&run);
         self.processes.ended.remove(&run);
         self.processes.held.remove(&run);
-        if !self.processes.adopted.remove(&run) {
-            self.facts.gone.push(run);
-        }
+        self.processes.doubted.remove(&run);
+        self.end_input(run);
+        self.processes.adopted.remove(&run);
+        self.facts.gone.push(run);
         self.unlink_notify_socket(run);
     }
 
     /// An adopted process has ended.
     pub(super) fn adopted_ended(&mut self, run: RunId, exit: Exit, survivors: bool) {
+        if !self.processes.adopted.contains(&run) {
+            // It was known from the beginning.
+            return;
+        }
+        self.ask_for_cause(run, exit);
         if !survivors {
-            self.let_go(run);
+            self.forget(run);
         }
         self.feed(run, supervise::Input::Exited { exit, survivors });
     }
 
     /// Nothing is left of an adopted process.
     pub(super) fn adopted_gone(&mut self, run: RunId) {
-        self.let_go(run);
-        self.feed(run, supervise::Input::Gone);
-    }
-
-    /// Has arbiter reap an adopted process, which frees its slot: to be said before the next one is meant.
-    fn let_go(&mut self, run: RunId) {
-        self.outbox.say(&ToArbiter::Release { run });
         self.forget(run);
+        self.feed(run, supervise::Input::Gone);
     }
 
     /// With arbiter gone, nobody tells of the ends of adopted processes.
@@ -179,9 +262,11 @@ impl Shell {
         let Some((status, program)) = self.processes.starting.get(&run) else { return };
         match sys::spawn::read_status(status) {
             Ok(SpawnProgress::Pending) => return,
+            // That makes a one-off ready.
+            Ok(SpawnProgress::Executed) if self.is_oneoff(run) => self.feed(run, supervise::Input::Ready),
             Ok(SpawnProgress::Executed) => {}
             Ok(SpawnProgress::Failed(failure)) => {
-                let reason = failure.describe(&program.name, Some(&program.cwd)).into();
+                let reason = program.describe(failure).into();
                 self.feed(run, supervise::Input::NotExecuted { reason });
             }
             Err(error) => tracing::warn!("run {run}: its start cannot be followed: {error}"),
@@ -191,6 +276,10 @@ impl Shell {
                 tracing::debug!("run {run} could not be taken out of the loop: {error}");
             }
         }
+    }
+
+    fn is_oneoff(&self, run: RunId) -> bool {
+        self.table.key_of(run).is_some_and(|key| shown(key.slot) == 0)
     }
 
     pub(super) fn signal(&mut self, run: RunId, signal: i32, group: bool) {
@@ -205,20 +294,36 @@ impl Shell {
         report(run, SIGKILL, self.processes.children.signal(run, SIGKILL));
     }
 
+    /// Whoever of a starting process's group waits on the companion's socket makes it ready.
+    pub(super) fn look(&mut self, run: RunId) {
+        let companion = self.table.key_of(run).and_then(|key| self.table.companion(key.companion));
+        let Some(companion) = companion else { return };
+        // The group's leader, whichever process is the main one.
+        let Some(leader) = self.processes.children.pid(run) else { return };
+        let inodes = self.sockets.inodes(&companion.spec.name);
+        let mut group = sys::procfs::group_of(leader).into_iter();
+        if group.any(|member| sys::procfs::waits_on(member, &inodes)) {
+            self.feed(run, supervise::Input::Ready);
+        }
+    }
+
     pub(super) fn feed(&mut self, run: RunId, input: supervise::Input) {
         self.table.handle(Input::Run { run, input }, now());
     }
 }
 
-const SIGKILL: i32 = 9;
-
-/// Whether anybody lives in the group that the process `pid` led: looked up in /proc, for its members may be
+/// The runs that have ended and in whose groups others live: looked up in /proc, once for all, for they may be
 /// children of anybody's.
-pub(super) fn has_group(pid: i32) -> bool {
-    sys::procfs::processes()
-        .into_iter()
-        .filter_map(sys::procfs::stat)
-        .any(|stat| stat.pgrp == pid && stat.state != 'Z')
+pub(super) fn with_survivors(saved: &Saved) -> BTreeSet<RunId> {
+    let ended = saved.processes.iter().filter(|process| process.exit.is_some() && !process.is_reaped);
+    let leaders: HashMap<i32, RunId> =
+        ended.filter_map(|process| Some((process.pid?, process.run))).collect();
+    if leaders.is_empty() {
+        return BTreeSet::new();
+    }
+    let stats = sys::procfs::processes().into_iter().filter_map(sys::procfs::stat);
+    let living = stats.filter(|stat| stat.state != 'Z');
+    living.filter_map(|stat| leaders.get(&stat.pgrp).copied()).collect()
 }
 
 /// A process that has gone meanwhile is no news: its end is on its way.

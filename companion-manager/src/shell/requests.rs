@@ -1,6 +1,7 @@
 //! What clients ask.
 
 use super::outcomes::Known;
+use super::waiting::may_take_long;
 use super::{Shell, now};
 use crate::server::Incoming;
 use crate::table::{Asker, Input};
@@ -14,7 +15,13 @@ impl Shell {
         while let Some(incoming) = self.server.next_incoming() {
             match incoming {
                 Incoming::Request { client, request } => self.handle_request(client, request),
-                Incoming::Gone { client } => self.table.forget_client(client),
+                Incoming::Gone { client } => {
+                    self.table.forget_client(client);
+                    self.forget_readers(client);
+                    self.forget_stream_readers(client);
+                    self.feed.forget_client(client);
+                    self.waiting.forget_client(client);
+                }
             }
         }
     }
@@ -30,13 +37,16 @@ impl Shell {
             let asker = Asker { token: super::outcomes::NO_TOKEN, ..asker };
             match self.outcomes.ask(asker, token) {
                 Known::Answered(reply) => self.answer(asker, *reply),
-                Known::UnderWay => {}
+                Known::UnderWay => self.waiting.note(Asker { token, ..asker }, None, now()),
                 Known::New => {
                     let text = "nothing is known of that request: it may not have arrived, or be too old";
                     self.answer(asker, Reply::Failed(Failure::new(FailureKind::Unknown, text)));
                 }
             }
             return;
+        }
+        if request.wait && may_take_long(&request.verb) {
+            self.waiting.note(asker, Some(request.verb.name()), now());
         }
         match self.outcomes.admit(asker) {
             Known::Answered(reply) => self.answer(asker, *reply),
@@ -59,9 +69,27 @@ impl Shell {
                     .map_or_else(Reply::Failed, |status| Reply::Done(Answer::Status(Box::new(status))));
                 self.answer(asker, reply);
             }
+            Verb::Info(name) => {
+                let own_uid = sys::process::effective_uid();
+                let info = self.table.info(&name, now(), sys::clock::wall(), own_uid);
+                let reply = info.map_or_else(Reply::Failed, |info| Reply::Done(Answer::Info(Box::new(info))));
+                self.answer(asker, reply);
+            }
             Verb::Pids(names) => {
                 let reply = self.pids(&names);
                 self.answer(asker, reply.map_or_else(Reply::Failed, |pids| Reply::Done(Answer::Pids(pids))));
+            }
+            // Names are the table's to know; arbiter gets full ones.
+            Verb::Unload(names) => match self.table.loaded(&names) {
+                Ok(names) => self.relay(asker, request.wait, Verb::Unload(names)),
+                Err(failure) => self.refuse(asker, failure),
+            },
+            Verb::Logs(request) => self.begin_logs(asker, request),
+            Verb::Stats(names) => self.ask_stats(asker, &names),
+            Verb::Events { patterns, after } => self.subscribe(asker, patterns, after),
+            Verb::Send(send) => self.send_input(asker, request.wait, send),
+            Verb::Receive { name, stream, follow, after } => {
+                self.receive(asker, (&name, &stream), follow, after.as_deref());
             }
             verb if is_arbiters(&verb) => self.relay(asker, request.wait, verb),
             verb => {
@@ -72,12 +100,17 @@ impl Shell {
     }
 
     /// Answers a question: nothing has to be kept first.
-    fn answer(&mut self, to: Asker, reply: Reply) {
+    pub(super) fn answer(&mut self, to: Asker, reply: Reply) {
         if to.token != super::outcomes::NO_TOKEN {
             // A question that came with a token all the same is not kept as one under way.
             self.outcomes.settle(to, &reply, &mut proto::link::Transaction::default());
         }
         self.server.answer(to.client, &Response { id: to.id, reply }, &self.reactor);
+    }
+
+    /// Refuses a request before anything was done.
+    fn refuse(&mut self, to: Asker, failure: Failure) {
+        self.answer(to, Reply::Failed(failure));
     }
 
     fn pids(&self, names: &[String]) -> Result<Vec<Pid>, Failure> {
@@ -105,5 +138,6 @@ fn is_arbiters(verb: &Verb) -> bool {
             | Verb::Scale { target: ScaleTarget::Workers, .. }
             | Verb::Signal { target: SignalTarget::Workers | SignalTarget::Worker(_), .. }
             | Verb::ReopenLogs
+            | Verb::Load(_)
     )
 }

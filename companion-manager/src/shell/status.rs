@@ -37,14 +37,19 @@ impl Shell {
         let mut known: HashSet<i32> =
             master.workers.processes.iter().filter_map(|worker| worker.process.pid).collect();
         known.insert(sys::process::pid());
-        known.extend(self.processes.children.keys().filter_map(|run| self.processes.children.pid(run)));
+        let children = &self.processes.children;
+        known.extend(children.keys().flat_map(|run| [children.pid(run), children.main_pid(run)]).flatten());
+        known.extend(self.tries.pids());
+        known.extend(self.statistics.helper());
+        known.extend(&master.helpers);
         let mut strays = Vec::new();
         for parent in [self.boot.arbiter, sys::process::pid()] {
-            for pid in sys::procfs::children_of(parent) {
+            // Those who are known need not be looked at: that would be three files for each companion.
+            for pid in sys::procfs::children_of(parent).into_iter().filter(|pid| !known.contains(pid)) {
                 let Some(stat) = sys::procfs::stat(pid).filter(|stat| stat.state != 'Z') else { continue };
                 let command = sys::procfs::comm(pid).unwrap_or_default();
                 // arbiter's own short-lived readers and checkers are no strays.
-                if !known.contains(&pid) && !known.contains(&stat.pgrp) && command != "arbiter" {
+                if !known.contains(&stat.pgrp) && command != "arbiter" {
                     strays.push(StrayStatus { pid, command });
                 }
             }

@@ -2,22 +2,16 @@
 
 use super::names::Selected;
 use super::pending::{Goal, Watched, blocked_by};
-use super::{Action, Asker, Key, Table, Will};
+use super::{Action, Asker, Key, Table, Will, oneoff, shown};
 use proto::control::{
-    Answer, CompanionUntil, Failure, FailureKind, Pid, Reply, Request, ScaleChange, ScaleTarget,
-    SignalTarget, TargetResult, Verb,
+    Answer, CompanionUntil, EventKind, Failure, FailureKind, Pid, Reply, Request, STOPPING, ScaleChange,
+    ScaleTarget, SignalTarget, TargetResult, Verb,
 };
 use proto::link::Pace;
+use proto::spec::{CompanionSpec, MOST_PROCESSES};
 use std::collections::BTreeSet;
-use std::time::Duration;
 use supervise::unit::Phase;
-use supervise::{Desired, Exit, ExitStatus, Monotonic};
-
-/// How long an end by exactly the signal an operator sent counts as asked for.
-const SIGNALLED_FOR: Duration = Duration::from_secs(5);
-
-/// The most processes of one companion: beyond it lies a slip of the finger.
-const COUNT_MAX: u32 = 10_000;
+use supervise::{Exit, Monotonic, RunId};
 
 impl Table {
     pub(super) fn handle_command(&mut self, asker: Asker, request: Request, now: Monotonic) {
@@ -25,13 +19,15 @@ impl Table {
         let result = match request.verb {
             Verb::Start(names) => self.start(asker, wait, &names, now),
             Verb::Stop { names, force } => self.stop(asker, wait, &names, force, now),
-            Verb::Restart(names) | Verb::ReloadCompanion(names) => self.restart(asker, wait, &names),
+            Verb::Restart(names) => self.restart(asker, wait, &names),
+            Verb::ReloadCompanion(names) => self.reload(asker, wait, &names, now),
             Verb::Scale { target: ScaleTarget::Companion(name), change } => {
                 self.scale(asker, wait, &name, change, now)
             }
             Verb::Signal { target: SignalTarget::Companions(names), signal } => {
                 self.signal(asker, &names, signal, now)
             }
+            Verb::Run(run) => self.run(asker, wait, run, now),
             Verb::Wait { name, until } => self.wait_for(asker, &name, until),
             verb => {
                 let text = format!("{} is not implemented in this version", verb.name());
@@ -46,6 +42,7 @@ impl Table {
     fn start(&mut self, asker: Asker, wait: bool, names: &[String], now: Monotonic) -> Result<(), Failure> {
         let selected = self.select(names)?;
         self.refuse_while_stopping()?;
+        self.refuse_oneoffs(&selected)?;
         let chosen: BTreeSet<u32> = selected.iter().map(|one| one.companion).collect();
         let mut watched = Vec::new();
         for one in &selected {
@@ -90,7 +87,7 @@ impl Table {
             selected.iter().filter(|one| one.slot.is_none()).map(|one| one.companion).collect();
         let mut watched = Vec::new();
         for one in &selected {
-            for key in self.selected_keys(one) {
+            for key in self.stoppable_keys(one) {
                 let runs = self.slot(key).is_some_and(|slot| {
                     !matches!(slot.unit.phase(), Phase::Stopped | Phase::Exited { .. } | Phase::Fatal)
                 });
@@ -108,43 +105,6 @@ impl Table {
         }
         self.descend(&whole, pace, now);
         self.pend(asker, wait, Goal::Stopped, watched);
-        Ok(())
-    }
-
-    fn restart(&mut self, asker: Asker, wait: bool, names: &[String]) -> Result<(), Failure> {
-        let selected = self.select(names)?;
-        self.refuse_while_stopping()?;
-        let chosen: BTreeSet<u32> = selected.iter().map(|one| one.companion).collect();
-        let mut watched = Vec::new();
-        for one in &selected {
-            let blocked = self.hopeless_blocker(one.companion, |id| chosen.contains(&id));
-            let blocked = blocked.map(|(name, state)| blocked_by(name, state));
-            let mut slots = Vec::new();
-            for key in self.selected_keys(one) {
-                let up = self.slot(key).is_some_and(|slot| slot.unit.desired() == Desired::Up);
-                let running = self.slot(key).is_some_and(|slot| slot.unit.run().is_some());
-                let mut watch = self.watch(key, up || !one.by_pattern);
-                match &blocked {
-                    // What runs can be restarted whatever became of what it came after.
-                    Some(reason) if watch.changed && !running => watch.end = Some(Err(reason.clone())),
-                    _ if watch.changed => slots.push(key.slot),
-                    _ => watch.end = Some(Ok("stopped, left as it is".into())),
-                }
-                watched.push(watch);
-            }
-            if slots.is_empty() {
-                continue;
-            }
-            if let Some(companion) = self.companions.get_mut(&one.companion) {
-                companion.will = Will::Up;
-            }
-            self.dirty.insert(one.companion);
-            let number = self.roll(one.companion, slots, false);
-            for watch in watched.iter_mut().filter(|watch| watch.key.companion == one.companion) {
-                watch.roll = Some(number);
-            }
-        }
-        self.pend(asker, wait, Goal::Rolled, watched);
         Ok(())
     }
 
@@ -168,8 +128,9 @@ impl Table {
             ScaleChange::To(count) => count,
             ScaleChange::By(difference) => target.saturating_add_signed(difference),
         };
-        if count > COUNT_MAX {
-            let text = format!("{count} processes are too many for one companion, {COUNT_MAX} is the limit");
+        if count > MOST_PROCESSES {
+            let text =
+                format!("{count} processes are too many for one companion, {MOST_PROCESSES} is the limit");
             return Err(Failure::new(FailureKind::Refused, text));
         }
         let watched = self.set_target(id, count, now);
@@ -181,13 +142,18 @@ impl Table {
     /// be waited for: changed ones are new, others leave.
     pub(super) fn set_target(&mut self, id: u32, count: u32, now: Monotonic) -> Vec<Watched> {
         let Some(companion) = self.companions.get_mut(&id) else { return Vec::new() };
+        let is_new = companion.target != count;
         companion.target = count;
         let (added, surplus) = (companion.fill(), companion.surplus());
         let up = companion.will == Will::Up;
         self.dirty.insert(id);
+        if is_new {
+            self.happens(id, EventKind::Update { target: count });
+        }
         let mut watched = Vec::new();
         for slot in surplus {
             let key = Key { companion: id, slot };
+            self.happens_to_process(key, |pid| EventKind::Reap { pid });
             self.leave(key, Pace::Graceful, now);
             watched.push(self.watch(key, false));
         }
@@ -218,6 +184,7 @@ impl Table {
         let selected = self.select(names)?;
         let mut results = Vec::new();
         for one in &selected {
+            let mut of_this = Vec::new();
             for key in self.all_keys(one) {
                 let Some(companion) = self.companions.get_mut(&key.companion) else { continue };
                 let name = companion.spec.name.clone();
@@ -228,17 +195,25 @@ impl Table {
                     slot.signalled = Some((signal, now));
                     self.actions.push(Action::Signal { run, signal, group: false });
                 }
-                let label = supervise::signal_name(signal).map_or_else(|| signal.to_string(), str::to_owned);
-                results.push(TargetResult {
+                let label = supervise::signal_label(signal);
+                of_this.push(TargetResult {
                     name,
-                    slot: Some(key.slot),
+                    slot: Some(shown(key.slot)),
                     state: slot.unit.state(),
                     pid,
                     changed: run.is_some(),
                     message: run.map_or("has no process".into(), |_| format!("{label} sent")),
                     failed: run.is_none(),
                 });
+                if run.is_some() {
+                    self.happens_to_process(key, |pid| EventKind::Kill { pid, signal });
+                }
             }
+            // A companion is signalled in those of its processes that there are.
+            if of_this.iter().any(|result| !result.failed) {
+                of_this.retain(|result| !result.failed);
+            }
+            results.append(&mut of_this);
         }
         self.actions.push(Action::Reply { to: asker, reply: Reply::Done(Answer::Results(results)) });
         Ok(())
@@ -246,14 +221,8 @@ impl Table {
 
     /// Whether a process ended by the signal that an operator has just sent it.
     pub(super) fn was_signalled(&self, key: Key, exit: &Exit, now: Monotonic) -> bool {
-        let Some(slot) = self.slot(key) else { return false };
-        let runs = matches!(slot.unit.phase(), Phase::Starting { .. } | Phase::Running);
-        let by_signal = matches!((exit.status, slot.signalled), (ExitStatus::Signal { number, .. }, Some((signal, at)))
-            if number == signal && now.since(at) <= SIGNALLED_FOR);
-        let comes_back = self
-            .companion(key.companion)
-            .is_some_and(|companion| companion.policy.restart != supervise::Restart::Never);
-        runs && by_signal && comes_back
+        let signalled = self.slot(key).and_then(|slot| slot.signalled);
+        signalled.is_some_and(|(signal, at)| exit.status.is_by(signal, now.since(at)))
     }
 
     fn wait_for(&mut self, asker: Asker, name: &str, until: CompanionUntil) -> Result<(), Failure> {
@@ -262,7 +231,11 @@ impl Table {
             CompanionUntil::Ready => Goal::WaitReady,
             CompanionUntil::Stopped => Goal::WaitStopped,
         };
-        let keys: Vec<Key> = selected.iter().flat_map(|one| self.selected_keys(one)).collect();
+        let keys = |one: &Selected| match until {
+            CompanionUntil::Ready => self.selected_keys(one),
+            CompanionUntil::Stopped => self.stoppable_keys(one),
+        };
+        let keys: Vec<Key> = selected.iter().flat_map(keys).collect();
         if keys.is_empty() && until == CompanionUntil::Ready {
             let text = format!("{name} has no processes: `arbiterctl scale companion {name} 1` gives it one");
             return Err(Failure::new(FailureKind::Refused, text));
@@ -284,9 +257,50 @@ impl Table {
             .filter_map(|key| {
                 let name = self.companion(key.companion)?.spec.name.clone();
                 let pid = self.slot(key)?.unit.run()?.pid?;
-                Some(Pid { name, slot: Some(key.slot), pid })
+                Some(Pid { name, slot: Some(shown(key.slot)), pid })
             })
             .collect())
+    }
+
+    /// The one slot that a name stands for, and its companion's settings.
+    ///
+    /// # Errors
+    ///
+    /// When it stands for none, or for several.
+    pub fn slot_of(&self, name: &str) -> Result<(Key, &CompanionSpec), Failure> {
+        let selected = self.select(&[name.to_owned()])?;
+        let keys = selected.iter().flat_map(|one| self.selected_keys(one));
+        let keys: Vec<Key> = keys.filter(|key| !oneoff::is_oneoff(key.slot)).collect();
+        let refused = |text| Err(Failure::new(FailureKind::Refused, text));
+        let key = match keys[..] {
+            [key] => key,
+            [] => return refused(format!("{name} has no process: scale it up first")),
+            [first, ..] => {
+                let one =
+                    self.companion(first.companion).map(|it| format!("{}:{}", it.spec.name, first.slot));
+                let one = one.unwrap_or_default();
+                return refused(format!(
+                    "{name} stands for several processes: name one of them, as in {one}"
+                ));
+            }
+        };
+        match self.companion(key.companion) {
+            Some(companion) => Ok((key, &companion.spec)),
+            None => refused(format!("{name} has no process: start it first")),
+        }
+    }
+
+    /// The one process that a name stands for, and its companion's settings.
+    ///
+    /// # Errors
+    ///
+    /// When it stands for none, or for several.
+    pub fn process_of(&self, name: &str) -> Result<(RunId, &CompanionSpec), Failure> {
+        let (key, spec) = self.slot_of(name)?;
+        let run = self.slot(key).and_then(|slot| slot.unit.run());
+        let run = run.filter(|run| run.pid.is_some() && run.exit.is_none()).map(|run| run.id);
+        let text = format!("{name} has no process: start it first");
+        run.map(|run| (run, spec)).ok_or_else(|| Failure::new(FailureKind::Refused, text))
     }
 
     /// A client has gone: nobody is to be answered any more. What it asked for goes on.
@@ -294,26 +308,24 @@ impl Table {
         self.pending.retain(|pending| pending.asker.client != client || pending.asker.token != [0; 16]);
     }
 
-    fn selected_keys(&self, one: &Selected) -> Vec<Key> {
+    pub(super) fn selected_keys(&self, one: &Selected) -> Vec<Key> {
         self.all_keys(one)
             .into_iter()
             .filter(|&key| self.slot(key).is_some_and(|slot| !slot.leaving))
             .collect()
     }
 
-    fn all_keys(&self, one: &Selected) -> Vec<Key> {
+    pub(super) fn all_keys(&self, one: &Selected) -> Vec<Key> {
         match one.slot {
+            Some(0) => self.keys_of(one.companion).into_iter().filter(|key| shown(key.slot) == 0).collect(),
             Some(slot) => vec![Key { companion: one.companion, slot }],
             None => self.keys_of(one.companion),
         }
     }
 
-    fn refuse_while_stopping(&self) -> Result<(), Failure> {
-        if self.shutdown.is_some() {
-            return Err(Failure::new(
-                FailureKind::Refused,
-                "arbiter is stopping: nothing is started any more",
-            ));
+    pub(super) fn refuse_while_stopping(&self) -> Result<(), Failure> {
+        if self.ending || self.shutdown.is_some() {
+            return Err(Failure::new(FailureKind::Refused, STOPPING));
         }
         Ok(())
     }

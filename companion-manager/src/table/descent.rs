@@ -5,7 +5,7 @@ use super::{Key, Table};
 use proto::link::Pace;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use supervise::{Desired, Ladder, Monotonic};
+use supervise::{Desired, Ladder, Monotonic, State, Unit};
 
 /// How long each companion may take in a quick stop.
 pub(super) const QUICK: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ impl Table {
             }
         }
         for (_, roll) in self.rolls.extract_if_in(companions) {
-            self.end_roll(&roll, Err("was stopped meanwhile".into()));
+            self.give_up_roll(roll, "was stopped meanwhile");
         }
         self.descents.push(Descent { waiting, pace });
         self.advance_descents(now);
@@ -49,7 +49,7 @@ impl Table {
         let mut due: Vec<(u32, Pace)> = Vec::new();
         for descent in &self.descents {
             let ready =
-                descent.waiting.iter().filter(|(_, above)| above.iter().all(|id| self.is_settled(*id)));
+                descent.waiting.iter().filter(|(_, above)| above.iter().all(|id| !self.is_to_leave(*id)));
             due.extend(ready.map(|(&id, _)| (id, descent.pace)));
         }
         // One that has just been asked may be settled at once and let the next one go: the caller comes back
@@ -95,6 +95,16 @@ impl Table {
                 unit.stop(turn, ladder);
             }
         });
+    }
+
+    /// Whether a companion of a stop still has to go. One that was started again meanwhile has not, and holds up
+    /// nobody.
+    fn is_to_leave(&self, id: u32) -> bool {
+        let stays = |unit: &Unit| unit.desired() == Desired::Up && unit.state() != State::Stopping;
+        let companion = self.companions.get(&id);
+        let mut units =
+            companion.into_iter().flat_map(|companion| companion.slots.values()).map(|it| &it.unit);
+        self.is_doomed(id) || units.any(|unit| !unit.is_settled() && !stays(unit))
     }
 
     /// Whether nothing of a companion runs, save what cannot be killed.

@@ -13,14 +13,12 @@ impl Table {
                 .is_some_and(|companion| self.blockers(companion).next().is_none())
     }
 
-    /// What a companion still waits for, by name.
+    /// What a companion still waits for, by name. What waits for its turn to be stopped is not there for it any more.
     pub(super) fn blockers<'a>(&'a self, companion: &'a Companion) -> impl Iterator<Item = &'a str> {
-        companion
-            .spec
-            .after
-            .iter()
-            .map(String::as_str)
-            .filter(|name| !self.by_name(name).is_some_and(Companion::is_satisfied))
+        companion.spec.after.iter().map(String::as_str).filter(|name| {
+            let id = self.names.get(*name).filter(|id| !self.is_doomed(**id));
+            !id.and_then(|&id| self.companion(id)).is_some_and(Companion::is_satisfied)
+        })
     }
 
     /// The first thing that a companion waits for and that will not become ready by itself, with its state.

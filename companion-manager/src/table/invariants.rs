@@ -3,7 +3,6 @@
 use super::{Key, Table, Will};
 use std::collections::BTreeSet;
 use supervise::Desired;
-use supervise::unit::Phase;
 
 impl Table {
     /// Looks at everything that has to hold between two inputs.
@@ -32,21 +31,29 @@ impl Table {
                     assert!(runs.insert(run.id), "{name}:{number}: run {} is somebody else's too", run.id);
                     assert_eq!(self.runs.get(&run.id), Some(&key), "{name}:{number}: its run is not found");
                 }
-                let waits = unit.phase() == Phase::Waiting;
-                assert_eq!(self.waiting.contains(&key), waits, "{name}:{number}: the list of waiting ones");
+                assert_eq!(
+                    self.waiting.contains(&key),
+                    unit.awaits_gate(),
+                    "{name}:{number}: the list of waiting ones"
+                );
                 assert_eq!(
                     self.leaving.contains(&key),
                     slot.leaving,
                     "{name}:{number}: the list of leaving ones"
                 );
+                assert_eq!(
+                    slot.oneoff.is_some(),
+                    super::oneoff::is_oneoff(number),
+                    "{name}:{number}: a one-off in its own slot"
+                );
                 let wanted = unit.desired() == Desired::Up;
                 let doomed = self.is_doomed(id);
                 assert!(
-                    !wanted || doomed || companion.will == Will::Up,
+                    !wanted || doomed || slot.oneoff.is_some() || companion.will == Will::Up,
                     "{name}:{number} is to run, though nobody wants that"
                 );
                 assert!(
-                    !wanted || doomed || !(self.is_shut_down(id) || slot.leaving),
+                    !wanted || doomed || !(self.is_shut_down(id) || (slot.leaving && slot.oneoff.is_none())),
                     "{name}:{number} is to run, though it is to go"
                 );
             }

@@ -1,7 +1,9 @@
 //! NAME, NAME:SLOT and patterns.
 
 use super::Table;
+use super::oneoff::{is_oneoff, shown};
 use proto::control::{Failure, FailureKind};
+use proto::nearest::nearest;
 
 /// What one name of a request stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,21 +39,70 @@ impl Table {
         Ok(dedup(selected))
     }
 
+    /// Whom a line of the log is about, which begins with `NAME: ` or `NAME:SLOT: `: the companion's full name,
+    /// and the process where it has one alone, or in that slot.
+    #[must_use]
+    pub fn subject_of<'a>(&self, line: &'a str) -> Option<(&'a str, Option<i32>)> {
+        let (name, slot) = split_slot(line.split_once(": ")?.0);
+        let is_meant = |number: u32| slot.map_or(!is_oneoff(number), |slot| slot == shown(number));
+        let mut slots = self.by_name(name)?.slots.iter().filter(|(number, _)| is_meant(**number));
+        let pid = slots.next().and_then(|(_, slot)| slot.unit.run()?.pid).filter(|_| slots.next().is_none());
+        Some((name, pid))
+    }
+
+    /// The full names of those that `names` stand for and that were loaded at run time.
+    ///
+    /// # Errors
+    ///
+    /// When one stands for nothing, or for a companion of the configuration.
+    pub fn loaded(&self, names: &[String]) -> Result<Vec<String>, Failure> {
+        let refused = |text: String| Err(Failure::new(FailureKind::Refused, text));
+        let mut loaded = Vec::new();
+        for one in self.select(names)? {
+            let Some(companion) = self.companion(one.companion) else { continue };
+            let name = &companion.spec.name;
+            if one.slot.is_some() {
+                return refused(format!("{name} is unloaded as a whole: leave out the slot"));
+            }
+            if companion.spec.loaded {
+                loaded.push(name.clone());
+            } else if !one.by_pattern {
+                return refused(format!(
+                    "{name} was not loaded: remove it from the configuration, and reload"
+                ));
+            }
+        }
+        if loaded.is_empty() {
+            let text = format!("nothing that {} matches was loaded", names.join(", "));
+            return Err(Failure::new(FailureKind::NotFound, text));
+        }
+        Ok(loaded)
+    }
+
     fn has_slot(&self, companion: u32, slot: Option<u32>) -> bool {
         let Some(companion) = self.companions.get(&companion).filter(|companion| !companion.removed) else {
             return false;
         };
-        slot.is_none_or(|slot| companion.slots.get(&slot).is_some_and(|slot| !slot.leaving))
+        match slot {
+            Some(0) => companion.oneoffs().next().is_some(),
+            Some(slot) => companion.slots.get(&slot).is_some_and(|slot| !slot.leaving),
+            None => true,
+        }
     }
 
     fn unknown(&self, name: &str, pattern: &str, slot: Option<u32>) -> Failure {
         let text = if pattern.contains('*') {
-            format!("no companion matches {name}")
+            format!("no companion matches {name}: see `arbiterctl status`")
+        } else if slot == Some(0) && self.by_name(pattern).is_some() {
+            format!("no one-off of {pattern} runs, and slot 0 is that of one-offs")
         } else if let (Some(slot), Some(companion)) = (slot, self.by_name(pattern)) {
             let slots: Vec<String> = companion.staying().map(|(number, _)| number.to_string()).collect();
             format!("{pattern} has no slot {slot}, it has {}", slots.join(", "))
         } else {
-            format!("no companion is called {name}: see `arbiterctl status`")
+            let known = self.companions().map(|(_, companion)| companion.spec.name.as_str());
+            let near =
+                nearest(pattern, known).map(|near| format!(", did you mean {near}")).unwrap_or_default();
+            format!("no companion is called {name}{near}: see `arbiterctl status`")
         };
         Failure::new(FailureKind::NotFound, text)
     }

@@ -12,12 +12,15 @@ pub(super) fn say(level: Level, text: String) -> Action {
 pub(super) fn ending(label: &str, cause: Cause) -> Option<Action> {
     match cause {
         Cause::Requested => Some(say(Level::Info, format!("{label}: stop requested"))),
+        Cause::Leaves => Some(say(Level::Info, format!("{label}: leaves by itself"))),
         Cause::Died => Some(say(
             Level::Warn,
             format!("{label}: its main process has gone and left others of its group behind: ending them"),
         )),
         // These have notes of their own.
         Cause::Unready | Cause::Unhealthy => None,
+        // Who sent the signal knows.
+        Cause::Signalled => None,
     }
 }
 
@@ -26,7 +29,8 @@ pub(super) fn note(label: &str, note: Note, unit: &Unit, policy: &Policy, now: M
     Some(match note {
         Note::Ready { assumed: false } => say(Level::Info, format!("{label}: ready")),
         Note::Ready { assumed: true } => {
-            say(Level::Warn, format!("{label}: still alive, counted as ready though it never said so"))
+            let text = "was never seen waiting on its socket, taken as ready; set ready to say how it tells";
+            say(Level::Warn, format!("{label}: {text}"))
         }
         Note::Unready => say(
             Level::Warn,
@@ -49,12 +53,14 @@ fn ended(label: &str, unit: &Unit, now: Monotonic) -> Option<Action> {
             say(Level::Warn, format!("{label}: {}", unit.reason(now).unwrap_or(sentence)))
         }
         Phase::Exited { success: true } => say(Level::Info, format!("{label}: {sentence}")),
-        Phase::Exited { success: false } | Phase::Fatal => {
-            say(Level::Warn, format!("{label}: {sentence}, not started again"))
+        Phase::Exited { success: false } => {
+            let level = if last.was_requested() { Level::Info } else { Level::Warn };
+            say(level, format!("{label}: {sentence}, not started again"))
         }
+        Phase::Fatal => say(Level::Error, format!("{label}: {}", unit.lasting_reason().unwrap_or(sentence))),
         Phase::Stopped => say(Level::Info, format!("{label}: stopped, {sentence}")),
         Phase::Waiting | Phase::Starting { .. } | Phase::Running | Phase::Stopping { .. } => {
-            let level = if last.cause == Some(Cause::Requested) { Level::Info } else { Level::Warn };
+            let level = if last.was_requested() { Level::Info } else { Level::Warn };
             say(level, format!("{label}: {sentence}, starting again"))
         }
     })

@@ -64,6 +64,7 @@ impl Table {
                     roll: None,
                     changed: slot.changed,
                     end: slot.end,
+                    ran: None,
                 });
             }
             for (companion, slots) in still {
@@ -80,7 +81,8 @@ impl Table {
     fn is_unreplaced(&self, key: Key, run: Option<RunId>) -> bool {
         let Some(slot) = self.slot(key).filter(|slot| !slot.leaving) else { return false };
         let wanted = |companion: &Companion| companion.will == Will::Up && !companion.removed;
-        if !self.companion(key.companion).is_some_and(wanted) {
+        // In a stop of everything nothing is restarted any more.
+        if !self.companion(key.companion).is_some_and(wanted) || self.is_shut_down(key.companion) {
             return false;
         }
         let stopping = matches!(slot.unit.phase(), Phase::Stopping { .. });

@@ -3,11 +3,11 @@
 use super::companion::is_done;
 use super::narrate::say;
 use super::roll::Roll;
-use super::{Action, Asker, Key, Level, Table, record};
+use super::{Action, Asker, Key, Level, Table, record, shown};
 use proto::control::{Answer, Failure, FailureKind, Reply, TargetResult};
 use serde::{Deserialize, Serialize};
 use supervise::unit::{Phase, Step};
-use supervise::{Cause, Desired, Monotonic, State};
+use supervise::{Cause, Desired, ExitStatus, Monotonic, State, Unit};
 
 /// One request under way.
 #[derive(Clone, Debug)]
@@ -32,6 +32,22 @@ pub(super) enum Goal {
     Rolled,
     /// As [`Goal::Ready`], answered by the new number.
     Scaled(u32),
+    /// The one-off has become its program, or has ended.
+    Ran {
+        /// Whether its end is waited for.
+        to_end: bool,
+    },
+}
+
+/// What became of a one-off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ran {
+    /// Its process.
+    pub(super) pid: i32,
+    /// How that ended, if it has.
+    pub(super) exit: Option<ExitStatus>,
+    /// Whether that was a success.
+    pub(super) success: bool,
 }
 
 /// One process that a request waits for.
@@ -46,6 +62,8 @@ pub(super) struct Watched {
     pub(super) changed: bool,
     /// How it ended, once it has.
     pub(super) end: Option<Result<String, String>>,
+    /// What became of it, where it is a one-off.
+    pub(super) ran: Option<Ran>,
 }
 
 /// How far one process has come.
@@ -76,7 +94,10 @@ pub(super) fn judge_ready(table: &Table, key: Key) -> Verdict {
     }
     match unit.phase() {
         Phase::Backoff { .. } | Phase::Fatal | Phase::Exited { .. } => {
-            let reason = unit.last().map(supervise::Ending::sentence);
+            let reason = match unit.phase() {
+                Phase::Fatal => unit.lasting_reason(),
+                _ => unit.last().map(supervise::Ending::sentence),
+            };
             Verdict::Failed(reason.unwrap_or_else(|| "could not be started".into()))
         }
         Phase::Stopping { cause: Cause::Unready, .. } => {
@@ -106,16 +127,19 @@ fn judge_stopped(table: &Table, key: Key, whoever: bool) -> Verdict {
     }
     match unit.phase() {
         Phase::Stopped | Phase::Exited { .. } | Phase::Fatal => Verdict::Done("stopped"),
-        Phase::Stopping { step: Step::Stuck, .. } => {
-            let pid = unit.run().and_then(|run| run.pid).unwrap_or_default();
-            Verdict::Failed(format!("pid {pid} is still there after SIGKILL: it sleeps in the kernel"))
-        }
+        Phase::Stopping { step: Step::Stuck, .. } => Verdict::Failed(stuck(unit)),
         Phase::Stopping { .. }
         | Phase::Waiting
         | Phase::Backoff { .. }
         | Phase::Starting { .. }
         | Phase::Running => Verdict::Open,
     }
+}
+
+/// Says that not even SIGKILL ended a process.
+fn stuck(unit: &Unit) -> String {
+    let pid = unit.run().and_then(|run| run.pid).unwrap_or_default();
+    format!("pid {pid} is still there after SIGKILL: it sleeps in the kernel")
 }
 
 fn judge_wait_ready(table: &Table, key: Key) -> Verdict {
@@ -134,7 +158,7 @@ impl Table {
     /// What a request waits for in one slot.
     pub(super) fn watch(&self, key: Key, changed: bool) -> Watched {
         let name = self.companion(key.companion).map(|c| c.spec.name.clone()).unwrap_or_default();
-        Watched { key, name, roll: None, changed, end: None }
+        Watched { key, name, roll: None, changed, end: None, ran: None }
     }
 
     /// Answers a request now, or when it is done.
@@ -183,6 +207,11 @@ impl Table {
                 // Begun by the manager before, and not known as a roll any more.
                 Goal::Rolled if watched.roll.is_none() => judge_ready(self, watched.key),
                 Goal::Rolled => Verdict::Open,
+                Goal::Ran { to_end } => {
+                    let (verdict, ran) = judge_ran(self, watched.key, to_end);
+                    pending.watched[index].ran = ran;
+                    verdict
+                }
             };
             match verdict {
                 Verdict::Open => {}
@@ -203,13 +232,26 @@ impl Table {
             watched.end = Some(match result {
                 _ if roll.done.contains(&slot) => Ok("restarted".into()),
                 Ok(()) => Err("was removed meanwhile".into()),
-                Err(reason) if roll.current() == Some(slot) => Err(reason.clone()),
+                Err(reason) if roll.current().is_none_or(|current| current == slot) => Err(reason.clone()),
                 Err(_) => Err("left as it is, because another one did not come back".into()),
             });
         }
     }
 
+    /// A one-off has ended: whoever waits for it is told.
+    pub(super) fn resolve_ran(&mut self, key: Key, ending: &Result<Ran, String>) {
+        let is_its = |pending: &&mut Pending| matches!(pending.goal, Goal::Ran { .. });
+        let watched = self.pending.iter_mut().filter(is_its).flat_map(|pending| &mut pending.watched);
+        for watched in watched.filter(|watched| watched.key == key && watched.end.is_none()) {
+            watched.ran = ending.as_ref().ok().copied();
+            watched.end = Some(ending.as_ref().map(|_| "ran".to_owned()).map_err(Clone::clone));
+        }
+    }
+
     fn reply_of(&self, pending: &Pending) -> Reply {
+        if let Goal::Ran { to_end } = pending.goal {
+            return reply_of_run(&pending.watched, to_end);
+        }
         if let Goal::Scaled(count) = pending.goal {
             let failed = pending.watched.iter().find_map(|watched| Some((watched, watched.end.as_ref()?)));
             return match failed {
@@ -237,7 +279,7 @@ impl Table {
         };
         TargetResult {
             name: watched.name.clone(),
-            slot: Some(watched.key.slot),
+            slot: Some(shown(watched.key.slot)),
             state: unit.map_or(State::Stopped, supervise::Unit::state),
             pid: unit.and_then(|unit| unit.run()?.pid),
             changed: watched.changed,
@@ -252,6 +294,32 @@ impl Table {
             let text = format!("{} requests are still under way", self.pending.len());
             self.actions.push(say(Level::Info, text));
         }
+    }
+}
+
+/// Whether what a one-off's request waits for has come; its end is told when its slot goes.
+fn judge_ran(table: &Table, key: Key, to_end: bool) -> (Verdict, Option<Ran>) {
+    let Some(slot) = table.slot(key) else {
+        return (Verdict::Failed("its end was lost with the manager: look at its log".into()), None);
+    };
+    let pid = slot.unit.run().and_then(|run| run.pid);
+    match (slot.unit.phase(), pid.filter(|_| slot.unit.is_ready() && !to_end)) {
+        (_, Some(pid)) => (Verdict::Done("started"), Some(Ran { pid, exit: None, success: true })),
+        (Phase::Stopping { step: Step::Stuck, .. }, None) => (Verdict::Failed(stuck(&slot.unit)), None),
+        _ => (Verdict::Open, None),
+    }
+}
+
+/// The answer about a one-off.
+fn reply_of_run(watched: &[Watched], to_end: bool) -> Reply {
+    match watched.first().map(|watched| (watched.name.as_str(), &watched.end, watched.ran)) {
+        Some((_, Some(Ok(_)), Some(Ran { pid, exit, success }))) => {
+            Reply::Done(Answer::Run { pid, exit: exit.filter(|_| to_end), success: success || !to_end })
+        }
+        Some((name, Some(Err(reason)), _)) => {
+            Reply::Failed(Failure::new(FailureKind::Refused, format!("{name}: {reason}")))
+        }
+        _ => Reply::Failed(Failure::new(FailureKind::Unknown, "what became of it is not known")),
     }
 }
 

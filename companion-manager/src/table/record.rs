@@ -3,7 +3,8 @@
 //! A record begins with the number of its form, so that another version of this program can tell whether it
 //! understands it. The records of a companion are kept apart because one datagram has to hold each.
 
-use super::{Companion, Slot, Table, Will, fingerprint};
+use super::oneoff::is_oneoff;
+use super::{Companion, OneOff, Slot, Table, Will, fingerprint, history};
 use proto::codec;
 use proto::control::Token;
 use proto::link::Record;
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use supervise::Unit;
 
 /// The form of the records. Raised whenever a field of them changes.
-const FORM: u32 = 1;
+pub(super) const FORM: u32 = 1;
 
 /// A companion as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub(super) struct Place {
     pub(super) leaving: bool,
     pub(super) settings: u64,
     pub(super) status_text: Option<Box<str>>,
+    /// Whether its run has given a sign of life: its silence counts from then on.
+    pub(super) beats: bool,
+    pub(super) oneoff: Option<OneOff>,
 }
 
 /// What a record's name and content say.
@@ -109,18 +113,18 @@ fn slot_name(name: &str, slot: u32) -> String {
     format!("{name}:{slot}")
 }
 
-/// Reads a record; `None` when it is of another form or removes something.
+/// Reads a record; `None` when it is of another form, contradicts itself or removes something.
 pub(super) fn parse(record: &Record) -> Option<Parsed> {
     let (form, rest) = record.content.as_deref()?.split_first_chunk::<4>()?;
     if u32::from_le_bytes(*form) != FORM || record.name.starts_with('@') {
         return None;
     }
     match record.name.rsplit_once(':') {
-        Some((name, slot)) => Some(Parsed::Place {
-            name: name.to_owned(),
-            slot: slot.parse().ok()?,
-            place: codec::decode(rest).ok()?,
-        }),
+        Some((name, slot)) => {
+            let (slot, place) = (slot.parse().ok()?, codec::decode::<Box<Place>>(rest).ok()?);
+            let fits = is_oneoff(slot) == place.oneoff.is_some();
+            fits.then(|| Parsed::Place { name: name.to_owned(), slot, place })
+        }
         None => Some(Parsed::Head { name: record.name.clone(), head: codec::decode(rest).ok()? }),
     }
 }
@@ -148,6 +152,8 @@ fn place(slot: &Slot) -> Place {
         leaving: slot.leaving,
         settings: slot.settings,
         status_text: slot.status_text.clone(),
+        beats: slot.watch.beats(),
+        oneoff: slot.oneoff.as_ref().map(OneOff::recorded),
     }
 }
 
@@ -170,6 +176,12 @@ impl Table {
         for (&number, slot) in &mut companion.slots {
             let part = place(slot);
             write(slot_name(&name, number), &part, &mut slot.told, records);
+        }
+        if let Some(ends) = history::record(companion) {
+            let stands = told(&ends);
+            if std::mem::replace(&mut companion.history_told, stands) != stands {
+                records.push(ends);
+            }
         }
     }
 }

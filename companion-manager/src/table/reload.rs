@@ -2,7 +2,7 @@
 
 use super::pending::{Verdict, judge_ready};
 use super::{Action, Companion, Key, Table, Will};
-use proto::control::ReloadReport;
+use proto::control::{EventKind, ReloadReport};
 use proto::link::{Pace, ToArbiter};
 use proto::spec::{CompanionSpec, CompanionsSpec};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,8 +51,15 @@ enum Change {
 
 impl Table {
     pub(super) fn handle_prepare(&mut self, spec: CompanionsSpec, now: Monotonic) {
-        self.handle_abort(now);
-        let mut added = Vec::new();
+        let mut added = match self.prepared.take() {
+            // arbiter repeats to a new manager what it has asked the one before for.
+            Some(prepared) if prepared.spec == spec => prepared.added,
+            before => {
+                self.prepared = before;
+                self.handle_abort(now);
+                Vec::new()
+            }
+        };
         if self.shutdown.is_none() {
             for companion in &spec.companions {
                 if !spec.required.contains(&companion.name) {
@@ -72,6 +79,18 @@ impl Table {
             }
         }
         self.prepared = Some(Prepared { spec, added, answered: false });
+    }
+
+    /// The manager before had begun to bring `coming` into force, and had added companions for it: they stay until
+    /// arbiter says what becomes of that.
+    pub(super) fn go_on_preparing(&mut self, coming: Option<CompanionsSpec>, added: Vec<u32>) {
+        self.prepared = coming.map(|spec| Prepared { spec, added, answered: true });
+    }
+
+    /// Whether a companion is there for a specification that is not in force yet.
+    #[must_use]
+    pub fn is_prepared(&self, companion: u32) -> bool {
+        self.prepared.as_ref().is_some_and(|prepared| prepared.added.contains(&companion))
     }
 
     pub(super) fn handle_abort(&mut self, now: Monotonic) {
@@ -95,7 +114,7 @@ impl Table {
         self.actions.push(Action::Tell(ToArbiter::Committed { operation: self.operation, report }));
     }
 
-    pub(super) fn handle_commit(&mut self, now: Monotonic) {
+    pub(super) fn handle_commit(&mut self, only: Option<&[String]>, now: Monotonic) {
         let Some(prepared) = self.prepared.take() else {
             let problem = "nothing was prepared: reload again".to_owned();
             let report = ReloadReport { problems: vec![problem], ..ReloadReport::default() };
@@ -120,8 +139,10 @@ impl Table {
             }
         }
         self.required = prepared.spec.required;
+        self.tells_changes = prepared.spec.tells_changes;
         let mut fresh = prepared.added.clone();
-        for spec in prepared.spec.companions {
+        let is_meant = |spec: &CompanionSpec| only.is_none_or(|names| names.contains(&spec.name));
+        for spec in prepared.spec.companions.into_iter().filter(is_meant) {
             let known = self.names.get(&spec.name).copied().filter(|id| !prepared.added.contains(id));
             match known {
                 Some(id) => self.apply(id, spec, &mut committing, now),
@@ -157,12 +178,15 @@ impl Table {
     pub(super) fn remove(&mut self, gone: &BTreeSet<u32>, now: Monotonic) {
         for id in gone {
             let Some(companion) = self.companions.get_mut(id) else { continue };
-            companion.removed = true;
+            let is_news = !std::mem::replace(&mut companion.removed, true);
             for slot in companion.slots.values_mut() {
                 slot.leaving = true;
             }
             let keys = self.keys_of(*id);
             self.dirty.insert(*id);
+            if is_news {
+                self.happens(*id, EventKind::Unload);
+            }
             if keys.is_empty() {
                 let name = self.companion(*id).map(|c| c.spec.name.clone()).unwrap_or_default();
                 self.forget(*id, &name);
@@ -193,10 +217,21 @@ impl Table {
         let change = classify(companion, &spec, &mut committing.report);
         let rescale = companion.spec.count != spec.count;
         let autostart = spec.autostart && !companion.spec.autostart;
+        let becomes_critical = spec.critical && !companion.spec.critical;
         let count = spec.count;
+        if companion.spec != spec {
+            companion.forgive();
+        }
         companion.set_spec(spec);
         let stopped = companion.will != Will::Up;
         self.dirty.insert(id);
+        if becomes_critical {
+            self.become_critical(id);
+        }
+        for key in self.keys_of(id) {
+            self.follow_probes(key, None, now);
+            self.arm(key);
+        }
         if rescale {
             let watched = self.set_target(id, count, now);
             let (new, old): (Vec<_>, Vec<_>) = watched.into_iter().partition(|watched| watched.changed);
@@ -222,23 +257,12 @@ impl Table {
 
     /// Restarts the processes of a companion that run with other settings than those in force.
     fn roll_outdated(&mut self, id: u32, committing: &mut Committing) {
-        let slots = self.outdated(id);
+        let Some(companion) = self.companion(id) else { return };
+        let (slots, name) = (companion.outdated(), companion.spec.name.clone());
         if !slots.is_empty() {
-            let name = self.companion(id).map(|c| c.spec.name.clone()).unwrap_or_default();
             let number = self.roll(id, slots, true);
             committing.rolls.insert(number, name);
         }
-    }
-
-    /// The slots that should run and whose run, if any, was started with other settings.
-    pub(super) fn outdated(&self, id: u32) -> Vec<u32> {
-        let Some(companion) = self.companion(id) else { return Vec::new() };
-        let current = companion.settings;
-        companion
-            .staying()
-            .filter(|(_, slot)| slot.unit.desired() == Desired::Up && slot.settings != current)
-            .map(|(number, _)| number)
-            .collect()
     }
 
     /// A companion that was being removed is wanted again: its old processes go, new ones come. One that
@@ -250,11 +274,12 @@ impl Table {
         companion.target = spec.count;
         companion.set_spec(spec);
         for slot in companion.slots.values_mut() {
-            slot.leaving = false;
+            slot.leaving = slot.oneoff.is_some();
         }
         companion.fill();
         let surplus = companion.surplus();
-        self.leaving.retain(|key| key.companion != id);
+        self.happens(id, EventKind::Load);
+        self.leaving.retain(|key| key.companion != id || super::oneoff::is_oneoff(key.slot));
         for slot in surplus {
             self.leave(Key { companion: id, slot }, Pace::Graceful, now);
         }
@@ -302,13 +327,17 @@ impl Table {
         }
     }
 
-    fn prepared_result(&self, prepared: &Prepared) -> Option<Result<(), String>> {
+    fn prepared_result(&self, prepared: &Prepared) -> Option<Result<bool, String>> {
         if self.shutdown.is_some() {
             return Some(Err("arbiter is stopping".into()));
         }
         let mut open = false;
         let required = prepared.spec.required.iter().filter_map(|name| self.names.get(name).copied());
-        for key in required.flat_map(|id| self.staying_keys(id)) {
+        let is_wanted = |key: &Key| {
+            let slot = self.slot(*key).filter(|_| !self.is_doomed(key.companion));
+            slot.is_some_and(|slot| slot.unit.desired() == Desired::Up)
+        };
+        for key in required.flat_map(|id| self.staying_keys(id)).filter(is_wanted) {
             match judge_ready(self, key) {
                 Verdict::Open => open = true,
                 Verdict::Done(_) => {}
@@ -318,7 +347,18 @@ impl Table {
                 }
             }
         }
-        (!open).then_some(Ok(()))
+        (!open).then(|| Ok(self.would_change(prepared)))
+    }
+
+    /// Whether a commit would start, stop, replace or adjust any companion.
+    fn would_change(&self, prepared: &Prepared) -> bool {
+        let changes = |spec: &CompanionSpec| match self.names.get(&spec.name) {
+            Some(id) if prepared.added.contains(id) => false,
+            id => id.and_then(|id| self.companion(*id)).is_none_or(|old| {
+                old.removed || classify(old, spec, &mut ReloadReport::default()) != Change::Unchanged
+            }),
+        };
+        !self.missing_from(&prepared.spec).is_empty() || prepared.spec.companions.iter().any(changes)
     }
 
     fn finish_commit(&mut self) {
@@ -333,6 +373,10 @@ impl Table {
 fn classify(old: &Companion, new: &CompanionSpec, report: &mut ReloadReport) -> Change {
     let name = new.name.clone();
     if old.spec == *new {
+        if old.will == Will::Up && !old.left_behind().is_empty() {
+            report.restarted.push(name);
+            return Change::Restarted;
+        }
         report.unchanged.push(name);
         return Change::Unchanged;
     }

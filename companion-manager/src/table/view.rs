@@ -1,12 +1,12 @@
 //! What a person is shown.
 
 use super::companion::is_done;
-use super::{Companion, Key, Slot, Table, Will};
+use super::{Companion, Key, Slot, Table, Will, shown};
 use proto::control::{CompanionProcess, CompanionStatus, Failure, LastExit, ProcessStatus};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use supervise::unit::Phase;
-use supervise::{Cause, Monotonic, State};
+use supervise::{Monotonic, State, Unit};
 
 impl Table {
     /// The companions that `names` stand for, all when there are none. `wall` is the time since the Unix
@@ -39,6 +39,20 @@ impl Table {
         Ok(shown)
     }
 
+    /// Why a process of `companion` is in its state, where that is not plain.
+    pub(super) fn reason_of(&self, companion: &Companion, unit: &Unit, now: Monotonic) -> Option<String> {
+        match unit.phase() {
+            Phase::Waiting => {
+                let blockers: Vec<&str> = self.blockers(companion).collect();
+                Some(match blockers.is_empty() {
+                    true => "waiting for its turn to be stopped".to_owned(),
+                    false => format!("waiting for {} to be ready", blockers.join(", ")),
+                })
+            }
+            _ => unit.reason(now),
+        }
+    }
+
     fn show(
         &self,
         companion: &Companion,
@@ -49,9 +63,9 @@ impl Table {
         let processes: Vec<CompanionProcess> = companion
             .slots
             .iter()
-            .filter(|(number, _)| wanted(**number))
+            .filter(|(number, _)| wanted(shown(**number)))
             .map(|(&number, slot)| CompanionProcess {
-                oneoff: false,
+                oneoff: slot.oneoff.is_some(),
                 process: self.show_process(companion, number, slot, now, wall),
             })
             .collect();
@@ -79,16 +93,9 @@ impl Table {
     ) -> ProcessStatus {
         let unit = &slot.unit;
         let run = unit.run().filter(|run| run.pid.is_some() && run.exit.is_none());
-        let reason = match unit.phase() {
-            Phase::Waiting => {
-                let blockers: Vec<&str> = self.blockers(companion).collect();
-                let what = if blockers.is_empty() { "its turn".into() } else { blockers.join(", ") };
-                Some(format!("waiting for {what} to be ready"))
-            }
-            _ => unit.reason(now),
-        };
+        let reason = self.reason_of(companion, unit, now);
         ProcessStatus {
-            slot: number,
+            slot: shown(number),
             pid: run.and_then(|run| run.pid),
             state: unit.state(),
             ready: unit.is_ready(),
@@ -98,7 +105,8 @@ impl Table {
             last_exit: unit.last().map(|last| LastExit {
                 status: last.exit.map(|exit| exit.status),
                 at: wall.saturating_sub(now.since(last.at)),
-                requested: last.cause == Some(Cause::Requested),
+                requested: last.was_requested(),
+                remark: last.remark.as_deref().map(str::to_owned),
             }),
             retry_in: unit.retry_in(now),
             reason,
@@ -108,7 +116,8 @@ impl Table {
 
 /// One line about a companion.
 fn describe(companion: &Companion, processes: &[CompanionProcess]) -> String {
-    if let [only] = processes {
+    let mut own = processes.iter().filter(|process| !process.oneoff);
+    if let (Some(only), None) = (own.next(), own.next()) {
         return describe_process(companion, &only.process);
     }
     if companion.will != Will::Up && companion.state() == State::Stopped {

@@ -3,16 +3,18 @@
 
 #![allow(dead_code, reason = "each test program uses its own part")]
 
-use companion_manager::table::{Action, Asker, Input, Past, Table};
-use proto::control::{Answer, Reply, Request, TargetResult, Verb};
+use companion_manager::table::{Action, Asker, Input, Past, Table, shown};
+use proto::control::{Answer, ReloadReport, Reply, Request, RunRequest, TargetResult, Verb};
 use proto::link::{Pace, Record, Saved, SavedProcess, ToArbiter};
 use proto::spec::{
-    CompanionSpec, CompanionsSpec, LogSpec, Output, ProcessSpec, Ready, Recycle, RestartPolicy, Stdin,
-    StopSpec,
+    AddressSpec, CompanionSpec, CompanionsSpec, ListenerSpec, LogSpec, Output, ProcessSpec, Ready, Recycle,
+    RestartPolicy, Stdin, StopSpec,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
+use supervise::probe::{Attempt, Step};
+use supervise::recycling::Measured;
 use supervise::simulator::{Kernel, Odds, Place, Program};
 use supervise::{Monotonic, RunId, State};
 
@@ -21,7 +23,9 @@ pub(crate) fn companion(name: &str) -> CompanionSpec {
     CompanionSpec {
         name: name.to_owned(),
         session: "default".into(),
+        loaded: false,
         process: ProcessSpec { command: vec![name.to_owned()], cwd: "/".into(), ..ProcessSpec::default() },
+        env_digest: 0,
         count: 1,
         autostart: true,
         critical: false,
@@ -48,8 +52,22 @@ pub(crate) fn companion(name: &str) -> CompanionSpec {
     }
 }
 
+/// The socket that is held for a companion.
+pub(crate) fn listener(name: &str) -> ListenerSpec {
+    ListenerSpec {
+        name: name.to_owned(),
+        address: AddressSpec::Abstract(name.to_owned()),
+        written: format!("unix:@{name}"),
+        backlog: 1,
+        reuse_port: false,
+        v6only: false,
+        mode: 0o666,
+        owner: None,
+    }
+}
+
 pub(crate) fn specification(companions: Vec<CompanionSpec>) -> CompanionsSpec {
-    CompanionsSpec { name: "test".into(), companions, required: Vec::new() }
+    CompanionsSpec { name: "test".into(), companions, ..CompanionsSpec::default() }
 }
 
 pub(crate) struct World {
@@ -64,25 +82,43 @@ pub(crate) struct World {
     pub(crate) told: Vec<ToArbiter>,
     pub(crate) spawned: Vec<(String, u32)>,
     pub(crate) signalled: Vec<(String, u32, i32)>,
+    /// What was appended to the commands of one-offs.
+    pub(crate) ran: Vec<Vec<String>>,
     pub(crate) lines: Vec<String>,
     pub(crate) restarts: u32,
     /// The stop that arbiter is in.
     pub(crate) stop: Option<(bool, Pace)>,
+    /// The specification that is being prepared.
+    pub(crate) candidate: Option<CompanionsSpec>,
+    operation: u64,
+    /// The manager dies in its next turn, having performed so much of it.
+    pub(crate) fuse: Option<usize>,
+    /// Whether whatever was due at this moment has been done.
+    pub(crate) is_rested: bool,
+    /// Tries under way, the oldest first.
+    pub(crate) tries: Vec<(Attempt, RunId)>,
+    /// Whose memory is to be looked at.
+    pub(crate) measured: Vec<Measured>,
+    /// Processes that were looked at.
+    pub(crate) looks: Vec<RunId>,
     next_id: u64,
+    /// Inputs and actions so far.
+    pub(crate) steps: u64,
+    /// After which of them something is to happen, and whether the manager does not get further than that.
+    pub(crate) cut: Option<(u64, bool)>,
 }
 
 fn restore(
     spec: &CompanionsSpec,
     saved: &Saved,
     (next_run, restarts): (u64, u32),
-    stop: Option<(bool, Pace)>,
+    (stop, coming): (Option<(bool, Pace)>, Option<&CompanionsSpec>),
     kernel: &Kernel,
 ) -> Table {
     // Whoever was not reaped yet will still be told of.
-    let unreaped: HashSet<i32> = kernel.runs().map(|(_, sight)| sight.pid).collect();
-    let has_group = |pid: i32| unreaped.contains(&pid);
+    let survivors = kernel.runs().map(|(run, _)| run).collect();
     let describe = |_: &CompanionSpec, _: u32, _: i32| "cannot execute it".to_owned();
-    let past = Past { saved, next_run, restarts, stop, describe: &describe, has_group: &has_group };
+    let past = Past { saved, next_run, restarts, stop, describe: &describe, survivors: &survivors, coming };
     Table::restore(spec.clone(), past, kernel.now())
 }
 
@@ -93,7 +129,7 @@ impl World {
     }
 
     pub(crate) fn with(spec: CompanionsSpec, kernel: Kernel, random: bool) -> Self {
-        let table = restore(&spec, &Saved::default(), (1, 0), None, &kernel);
+        let table = restore(&spec, &Saved::default(), (1, 0), (None, None), &kernel);
         Self {
             table,
             kernel,
@@ -106,10 +142,20 @@ impl World {
             told: Vec::new(),
             spawned: Vec::new(),
             signalled: Vec::new(),
+            ran: Vec::new(),
             lines: Vec::new(),
             restarts: 0,
             stop: None,
+            candidate: None,
+            operation: 0,
+            fuse: None,
+            is_rested: false,
+            tries: Vec::new(),
+            measured: Vec::new(),
+            looks: Vec::new(),
             next_id: 1,
+            steps: 0,
+            cut: None,
         }
     }
 
@@ -142,34 +188,59 @@ impl World {
                 // An answer is kept by arbiter together with the records.
                 self.replies.push((*to, reply.clone()));
             }
-            if let Action::Spawn { run, key, .. } = action {
+            if let Action::Spawn { run, key, replaces } = action {
                 let companion = self.table.companion(key.companion).expect("it is to be started");
                 let companion = companion.spec.name.clone();
-                let taken =
-                    self.ledger.values().any(|other| other.companion == companion && other.slot == key.slot);
-                assert!(!taken, "{companion}:{} was to be started twice", key.slot);
+                let slot = shown(key.slot);
+                let is_there = |other: &SavedProcess| {
+                    other.companion == companion && other.slot == slot && Some(other.run) != *replaces
+                };
+                let taken = slot != 0 && self.ledger.values().any(is_there);
+                assert!(!taken, "{companion}:{slot} was to be started twice");
+                let (run, none) = (*run, None);
                 let entry = SavedProcess {
-                    run: *run,
+                    run,
                     companion,
-                    slot: key.slot,
-                    pid: None,
+                    slot,
+                    pid: none,
+                    main: none,
                     exit: None,
+                    is_reaped: false,
                     failure: None,
                 };
-                self.ledger.insert(*run, entry);
+                self.ledger.insert(run, entry);
             }
         }
         for action in drained.actions.into_iter().take(limit) {
             self.act(action);
+            if self.is_cut_off() {
+                return;
+            }
         }
+    }
+
+    /// One step more. Whether the manager does not get further.
+    fn is_cut_off(&mut self) -> bool {
+        self.steps += 1;
+        self.cut == Some((self.steps, true))
+    }
+
+    /// Whether what is to happen is due.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.is_some_and(|(at, _)| at <= self.steps)
     }
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Spawn { run, .. } => {
+            Action::Spawn { run, key, .. } => {
+                let companion = self.table.companion(key.companion);
+                let oneoff = companion.and_then(|it| it.slots.get(&key.slot)?.oneoff.clone());
                 let Some(entry) = self.ledger.get_mut(&run) else { return };
                 let (name, slot) = (entry.companion.clone(), entry.slot);
-                let place = Self::place(&name, slot);
+                if let Some(request) = oneoff.and_then(|oneoff| oneoff.request) {
+                    self.ran.push(request.args);
+                }
+                let place = Self::place(&name, key.slot);
                 match self.behaviour.get(&name) {
                     Some(program) => self.kernel.spawn_program(run, place, program.clone()),
                     None if self.random => self.kernel.spawn(run, place),
@@ -189,6 +260,10 @@ impl World {
                     self.kernel.kill(run);
                 }
             }
+            Action::Probe(Step::Try { attempt, run, .. }) => self.tries.push((attempt, run)),
+            Action::Probe(Step::Abandon { attempt }) => self.tries.retain(|(other, _)| *other != attempt),
+            Action::Measure(processes) => self.measured = processes,
+            Action::Look { run } => self.looks.push(run),
             Action::Reply { .. } => {}
             Action::Tell(message) => self.told.push(message),
             Action::Say { text, .. } => self.lines.push(text),
@@ -197,12 +272,55 @@ impl World {
 
     pub(crate) fn handle(&mut self, input: Input) {
         self.table.handle(input, self.kernel.now());
-        self.perform(usize::MAX);
+        match self.fuse.take() {
+            Some(performed) => self.crash(performed),
+            None if self.is_cut_off() => {}
+            None => {
+                self.perform(usize::MAX);
+                self.is_rested = true;
+            }
+        }
+    }
+
+    /// arbiter is about to bring another specification into force.
+    pub(crate) fn prepare(&mut self, spec: CompanionsSpec) {
+        self.operation += 1;
+        self.candidate = Some(spec.clone());
+        self.handle(Input::Prepare { operation: self.operation, spec });
+    }
+
+    /// What the reload that was told of last has done.
+    pub(crate) fn report(&mut self) -> ReloadReport {
+        let told = self.take_told();
+        let report = told.into_iter().rev().find_map(|message| match message {
+            ToArbiter::Committed { report, .. } => Some(report),
+            _ => None,
+        });
+        report.expect("the reload is done")
+    }
+
+    /// Whether the specification that is being prepared was judged.
+    pub(crate) fn is_prepared_told(&self) -> bool {
+        let is_its = |message: &ToArbiter| matches!(message, ToArbiter::Prepared { operation, .. } if *operation == self.operation);
+        self.candidate.is_none() || self.told.iter().any(is_its)
+    }
+
+    /// arbiter stops.
+    pub(crate) fn stop(&mut self, required_too: bool, pace: Pace) {
+        self.stop = Some((required_too, pace));
+        self.handle(Input::Stop { required_too, pace });
+    }
+
+    /// How many bytes the longest record has that arbiter keeps.
+    pub(crate) fn longest_record(&self) -> usize {
+        self.records.values().map(Vec::len).max().unwrap_or(0)
     }
 
     /// The manager dies after `performed` of what it was about to do, and another goes on.
     pub(crate) fn crash(&mut self, performed: usize) {
         self.perform(performed);
+        // They die with the manager.
+        self.tries.clear();
         self.ledger.retain(|_, entry| entry.pid.is_some());
         self.restarts += 1;
         let records = self
@@ -215,8 +333,26 @@ impl World {
             outcomes: Vec::new(),
         };
         let next_run = self.spawned_highest() + 1;
-        self.table = restore(&self.spec, &saved, (next_run, self.restarts), self.stop, &self.kernel);
+        let under_way = (self.stop, self.candidate.as_ref());
+        self.table = restore(&self.spec, &saved, (next_run, self.restarts), under_way, &self.kernel);
+        // What nobody is left of is released as soon as the manager has heard of it.
+        let unreaped: HashSet<RunId> = self.kernel.runs().map(|(run, _)| run).collect();
+        self.ledger.retain(|run, _| unreaped.contains(run));
         self.perform(usize::MAX);
+        self.is_rested = false;
+        // arbiter repeats what it had asked for.
+        if let Some(spec) = self.candidate.clone() {
+            self.handle(Input::Prepare { operation: self.operation, spec });
+        }
+        if let Some((required_too, pace)) = self.stop {
+            self.handle(Input::Stop { required_too, pace });
+        }
+    }
+
+    /// The oldest try under way has ended.
+    pub(crate) fn answer(&mut self, result: Result<(), &str>) {
+        let (attempt, _) = self.tries.remove(0);
+        self.handle(Input::Tried { attempt, result: result.map_err(str::to_owned) });
     }
 
     /// arbiter learns how a run ended.
@@ -242,9 +378,12 @@ impl World {
         match &input {
             supervise::Input::Exited { survivors: false, .. }
             | supervise::Input::Gone
-            | supervise::Input::NotSpawned { .. } => {
+            | supervise::Input::NotSpawned { .. }
+                if self.fuse.is_none() =>
+            {
                 self.ledger.remove(&run);
             }
+            // Also of one that the manager had no time to release.
             supervise::Input::Exited { exit, .. } => {
                 if let Some(entry) = self.ledger.get_mut(&run) {
                     entry.exit = Some(*exit);
@@ -265,8 +404,11 @@ impl World {
         match next.filter(|at| *at <= until) {
             Some(at) => {
                 self.kernel.advance_to(at);
-                if self.table.next_deadline().is_some_and(|deadline| deadline <= self.kernel.now()) {
+                let mut turns = 0;
+                while self.table.next_deadline().is_some_and(|deadline| deadline <= self.kernel.now()) {
                     self.handle(Input::Deadline);
+                    turns += 1;
+                    assert!(turns < 10, "what is due is done, and due again at once");
                 }
                 true
             }
@@ -307,6 +449,16 @@ impl World {
         self.replies.iter().find(|(to, _)| to.token == asker.token).map(|(_, reply)| reply)
     }
 
+    /// How many answers there were to a request.
+    pub(crate) fn answers(&self, asker: Asker) -> usize {
+        self.replies.iter().filter(|(to, _)| to.token == asker.token).count()
+    }
+
+    /// Who has been answered.
+    pub(crate) fn asked(&self) -> impl Iterator<Item = Asker> + '_ {
+        self.replies.iter().map(|(to, _)| *to)
+    }
+
     pub(crate) fn results(&self, asker: Asker) -> &[TargetResult] {
         match self.reply(asker) {
             Some(Reply::Done(Answer::Results(results))) => results,
@@ -331,7 +483,11 @@ impl World {
     /// The pids of a companion's living main processes, by slot.
     pub(crate) fn pids(&self, name: &str) -> Vec<(u32, i32)> {
         let companion = self.table.by_name(name).unwrap_or_else(|| panic!("{name} is unknown"));
-        companion.slots.iter().filter_map(|(slot, place)| Some((*slot, place.unit.run()?.pid?))).collect()
+        companion
+            .slots
+            .iter()
+            .filter_map(|(slot, place)| Some((shown(*slot), place.unit.run()?.pid?)))
+            .collect()
     }
 
     pub(crate) fn living(&self) -> usize {
@@ -358,4 +514,8 @@ pub(crate) fn stop(list: &[&str]) -> Verb {
 
 pub(crate) fn restart(list: &[&str]) -> Verb {
     Verb::Restart(names(list))
+}
+
+pub(crate) fn run(name: &str, args: &[&str]) -> Verb {
+    Verb::Run(RunRequest { name: name.to_owned(), env: Vec::new(), args: names(args) })
 }

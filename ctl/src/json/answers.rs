@@ -2,7 +2,7 @@
 
 use super::SCHEMA;
 use super::process::{code_and_signal, seconds};
-use crate::show::rfc3339_seconds;
+use crate::show::{rfc3339_seconds, sum};
 use proto::control::{Info, PastExit, Pid, ReloadReport, Stats, TargetResult};
 use proto::supervise::ExitStatus;
 use serde::Serialize;
@@ -170,6 +170,16 @@ impl<'a> From<&'a Info> for Information<'a> {
 pub(super) struct Statistics<'a> {
     schema: u32,
     processes: Vec<Used<'a>>,
+    sum: Sum,
+}
+
+#[derive(Debug, Serialize)]
+struct Sum {
+    cpu: f64,
+    cpu_seconds: f64,
+    memory_bytes: u64,
+    descriptors: u32,
+    threads: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -196,7 +206,9 @@ impl<'a> From<&'a [Stats]> for Statistics<'a> {
             descriptors: one.descriptors,
             threads: one.threads,
         };
-        Self { schema: SCHEMA, processes: list.iter().map(used).collect() }
+        let Stats { cpu, cpu_time, memory, descriptors, threads, .. } = sum(list);
+        let sum = Sum { cpu, cpu_seconds: seconds(cpu_time), memory_bytes: memory, descriptors, threads };
+        Self { schema: SCHEMA, processes: list.iter().map(used).collect(), sum }
     }
 }
 

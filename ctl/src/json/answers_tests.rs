@@ -33,9 +33,9 @@ fn each_answer_has_its_documented_form() {
             r#"{"schema": 1, "results": [{"name": "rq", "slot": 1, "state": "RUNNING", "pid": 7, "changed": true,
                 "message": "started"}]}"#,
         ),
-        (Answer::Run { pid: 7, exit: None }, r#"{"schema": 1, "pid": 7, "exit": null}"#),
+        (Answer::Run { pid: 7, exit: None, success: true }, r#"{"schema": 1, "pid": 7, "exit": null}"#),
         (
-            Answer::Run { pid: 7, exit: Some(ExitStatus::Code(0)) },
+            Answer::Run { pid: 7, exit: Some(ExitStatus::Code(0)), success: true },
             r#"{"schema": 1, "pid": 7, "exit": {"code": 0, "signal": null}}"#,
         ),
         (
@@ -80,7 +80,8 @@ fn info_and_stats_are_in_seconds_and_bytes() {
         answer(&Answer::Stats(vec![stats])),
         concat!(
             r#"{"schema":1,"processes":[{"name":"rq","slot":1,"pid":7,"cpu":0.5,"cpu_seconds":2.25,"#,
-            r#""memory_bytes":4096,"descriptors":3,"threads":1}]}"#,
+            r#""memory_bytes":4096,"descriptors":3,"threads":1}],"#,
+            r#""sum":{"cpu":0.5,"cpu_seconds":2.25,"memory_bytes":4096,"descriptors":3,"threads":1}}"#,
             "\n"
         )
     );

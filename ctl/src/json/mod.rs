@@ -28,7 +28,7 @@ pub(crate) fn answer(answer: &Answer) -> String {
         Answer::Reload(report) => line(&answers::Reload::from(report)),
         Answer::Results(list) => line(&answers::Results::from(list.as_slice())),
         Answer::Count(count) => line(&answers::Count { schema: SCHEMA, count: *count }),
-        Answer::Run { pid, exit } => line(&answers::Run::new(*pid, *exit)),
+        Answer::Run { pid, exit, .. } => line(&answers::Run::new(*pid, *exit)),
         Answer::Info(info) => line(&answers::Information::from(&**info)),
         Answer::Stats(list) => line(&answers::Statistics::from(list.as_slice())),
         Answer::Pids(list) => line(&answers::Pids::from(list.as_slice())),

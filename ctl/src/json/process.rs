@@ -32,11 +32,13 @@ pub(super) struct Exit {
     signal: Option<String>,
     at: String,
     requested: bool,
+    remark: Option<String>,
 }
 
 impl From<LastExit> for Exit {
     fn from(exit: LastExit) -> Self {
         let (code, signal) = code_and_signal(exit.status);
-        Self { code, signal, at: rfc3339_seconds(exit.at), requested: exit.requested }
+        let at = rfc3339_seconds(exit.at);
+        Self { code, signal, at, requested: exit.requested, remark: exit.remark }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const STATUS: &str = r#"
    "restarts": 0, "heartbeat_age_seconds": null, "status_text": null, "last_exit": null, "retry_in_seconds": null, "reason": null}]},
  "companions": [{"name": "redis", "session": "default", "state": "RUNNING", "target": 1, "configured": 1, "description": "pid 16, uptime 0:00:12",
    "processes": [{"slot": 1, "oneoff": false, "pid": 16, "state": "RUNNING", "ready": true, "uptime_seconds": 12.0, "restarts": 0, "status_text": null,
-     "last_exit": {"code": null, "signal": "SIGKILL", "at": "2026-01-01T00:00:00Z", "requested": false}, "retry_in_seconds": null, "reason": null}]}],
+     "last_exit": {"code": null, "signal": "SIGKILL", "at": "2026-01-01T00:00:00Z", "requested": false, "remark": null}, "retry_in_seconds": null, "reason": null}]}],
  "strays": []}
 "#;
 
@@ -53,6 +53,7 @@ pub(crate) fn status() -> Status {
         status: Some(ExitStatus::Signal { number: 9, core_dumped: false }),
         at: Duration::from_secs(1_767_225_600),
         requested: false,
+        remark: None,
     };
     let redis = ProcessStatus { last_exit: Some(killed), ..process(16, Duration::from_secs(12)) };
     Status {

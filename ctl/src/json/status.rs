@@ -153,7 +153,7 @@ impl<'a> From<&'a WorkerStatus> for Worker<'a> {
             restarts: process.restarts,
             heartbeat_age_seconds: worker.heartbeat_age.map(seconds),
             status_text: process.status_text.as_deref(),
-            last_exit: process.last_exit.map(Exit::from),
+            last_exit: process.last_exit.clone().map(Exit::from),
             retry_in_seconds: retry_in_seconds(process),
             reason: process.reason.as_deref(),
         }
@@ -186,7 +186,7 @@ impl<'a> From<&'a CompanionProcess> for Process<'a> {
             uptime_seconds: uptime_seconds(process),
             restarts: process.restarts,
             status_text: process.status_text.as_deref(),
-            last_exit: process.last_exit.map(Exit::from),
+            last_exit: process.last_exit.clone().map(Exit::from),
             retry_in_seconds: retry_in_seconds(process),
             reason: process.reason.as_deref(),
         }

@@ -1,6 +1,6 @@
 //! Events.
 
-use super::plain;
+use super::text::plain;
 use super::time::{rfc3339_millis, span};
 use proto::control::{Event, EventKind};
 use proto::supervise::{ExitStatus, signal_name};

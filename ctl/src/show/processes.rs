@@ -1,73 +1,10 @@
-//! The answers to `stats`, `pid` and `info`.
+//! The answers to `pid` and `info`, and how processes are called.
 
-use super::plain;
-use super::time::{rfc3339_seconds, span, uptime};
-use proto::control::{Info, PastExit, Pid, Stats};
+use super::text::plain;
+use super::time::{rfc3339_seconds, span};
+use proto::control::{Info, PastExit, Pid};
 use std::fmt::Write;
 use std::time::Duration;
-
-/// A table of what each process uses, and the sum where there are several.
-pub(super) fn stats(list: &[Stats]) -> String {
-    let mut rows = vec![["NAME", "PID", "CPU%", "CPU TIME", "MEMORY", "FDS", "THREADS"].map(String::from)];
-    rows.extend(list.iter().map(|one| {
-        let name = match one.slot {
-            Some(slot) => format!("{}:{slot}", plain(&one.name)),
-            None => plain(&one.name),
-        };
-        row(name, one.pid.to_string(), one)
-    }));
-    if list.len() > 1 {
-        rows.push(row("sum".into(), String::new(), &sum(list)));
-    }
-    let mut widths = [0; 7];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for [name, cells @ ..] in &rows {
-        let _ = write!(text, "{name:width$}", width = widths[0]);
-        for (cell, width) in cells.iter().zip(&widths[1..]) {
-            let _ = write!(text, "  {cell:>width$}");
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn row(name: String, pid: String, one: &Stats) -> [String; 7] {
-    let cpu = format!("{:.1}", one.cpu * 100.0);
-    let (descriptors, threads) = (one.descriptors.to_string(), one.threads.to_string());
-    [name, pid, cpu, uptime(one.cpu_time), size(one.memory), descriptors, threads]
-}
-
-/// The sum of all, without a name.
-pub(crate) fn sum(list: &[Stats]) -> Stats {
-    Stats {
-        name: String::new(),
-        slot: None,
-        pid: 0,
-        cpu: list.iter().map(|one| one.cpu).sum(),
-        cpu_time: list.iter().map(|one| one.cpu_time).sum(),
-        memory: list.iter().map(|one| one.memory).sum(),
-        descriptors: list.iter().map(|one| one.descriptors).sum(),
-        threads: list.iter().map(|one| one.threads).sum(),
-    }
-}
-
-/// `512 B`, `1.5 MiB`.
-fn size(bytes: u64) -> String {
-    let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
-    for (unit, shift) in units {
-        if bytes >> shift > 0 {
-            // Tenths, rounded down: a size is never shown larger than it is.
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            return format!("{}.{} {unit}", tenths / 10, tenths % 10);
-        }
-    }
-    format!("{bytes} B")
-}
 
 /// Process ids, one a line.
 pub(super) fn pids(list: &[Pid]) -> String {
@@ -91,6 +28,16 @@ pub(super) fn info(info: &Info) -> String {
     text
 }
 
+/// How a process is called among as many as have its name: with its slot, unless it is the first and only one. A
+/// worker always has its.
+pub(super) fn process_name(name: &str, slot: Option<u32>, namesakes: usize) -> String {
+    match slot {
+        Some(slot) if matches!(name, "worker" | "workers") => format!("worker:{slot}"),
+        Some(slot) if namesakes > 1 || slot != 1 => format!("{}:{slot}", plain(name)),
+        _ => plain(name),
+    }
+}
+
 fn past_exit(exit: &PastExit) -> String {
     let pid = exit.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     let how = exit.status.map_or_else(|| "could not be started".into(), |status| status.to_string());
@@ -104,38 +51,6 @@ fn past_exit(exit: &PastExit) -> String {
 mod tests {
     use super::*;
     use proto::supervise::ExitStatus;
-
-    #[test]
-    fn stats_are_a_table_with_their_sum() {
-        let one = |slot, pid| Stats {
-            name: "rq".into(),
-            slot: Some(slot),
-            pid,
-            cpu: 0.125,
-            cpu_time: Duration::from_secs(61),
-            memory: 3 << 19,
-            descriptors: 9,
-            threads: 2,
-        };
-        let expected = "\
-NAME   PID  CPU%  CPU TIME   MEMORY  FDS  THREADS
-rq:1    40  12.5   0:01:01  1.5 MiB    9        2
-rq:2  4100  12.5   0:01:01  1.5 MiB    9        2
-sum         25.0   0:02:02  3.0 MiB   18        4
-";
-        assert_eq!(stats(&[one(1, 40), one(2, 4100)]), expected);
-        assert!(!stats(&[one(1, 40)]).contains("sum"));
-    }
-
-    #[test]
-    fn sizes_are_in_the_unit_that_fits() {
-        for (bytes, expected) in
-            [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_048_575, "1023.9 KiB"), (5 << 29, "2.5 GiB")]
-        {
-            assert_eq!(size(bytes), expected);
-        }
-        assert_eq!(size(u64::MAX), "17179869183.9 GiB");
-    }
 
     #[test]
     fn exits_follow_the_settings_as_comments() {

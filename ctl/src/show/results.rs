@@ -1,9 +1,11 @@
 //! What requests that act did.
 
-use super::plain;
+use super::processes::process_name;
+use super::text::plain;
 use super::time::span;
 use proto::control::{Progress, ReloadReport, TargetResult, Verb};
 use std::fmt::Write;
+use std::time::Duration;
 
 /// The answer that says nothing more.
 pub(super) fn done(verb: &Verb, wait: bool) -> String {
@@ -14,7 +16,7 @@ pub(super) fn done(verb: &Verb, wait: bool) -> String {
 }
 
 /// What did not fail, one line each; the failures go to standard error.
-pub(super) fn results(results: &[TargetResult]) -> String {
+pub(crate) fn results(results: &[TargetResult]) -> String {
     let mut text = String::new();
     for result in results.iter().filter(|result| !result.failed) {
         let _ = write!(text, "{}: {}", result_name(result, results), plain(&result.message));
@@ -28,35 +30,20 @@ pub(super) fn results(results: &[TargetResult]) -> String {
     text
 }
 
-/// The name of one result among all: with its slot, unless it is the first and only one of its companion.
+/// The name of one result among all.
 pub(crate) fn result_name(result: &TargetResult, all: &[TargetResult]) -> String {
-    let name = plain(&result.name);
-    let alone = all.iter().filter(|other| other.name == result.name).count() == 1;
-    match result.slot {
-        Some(slot) if name == "workers" => format!("worker:{slot}"),
-        Some(slot) if !alone || slot != 1 => format!("{name}:{slot}"),
-        _ => name,
-    }
+    let namesakes = all.iter().filter(|other| other.name == result.name).count();
+    process_name(&result.name, result.slot, namesakes)
+}
+
+/// What a change of the companions in force did.
+pub(super) fn changed(report: &ReloadReport) -> String {
+    lists(report, false)
 }
 
 /// What a reload did, or would do: a line for each list that is not empty.
-pub(super) fn reload(report: &ReloadReport, is_plan: bool) -> String {
-    let lists: [(&str, &str, &[String]); 7] = [
-        ("added", "would be added", &report.added),
-        ("removed", "would be removed", &report.removed),
-        ("restarted", "would be restarted", &report.restarted),
-        ("scaled", "would be scaled", &report.scaled),
-        ("applied", "would be applied", &report.applied),
-        ("unchanged", "unchanged", &report.unchanged),
-        ("pending", "pending", &report.pending),
-    ];
-    let mut text = String::new();
-    for (done, planned, names) in lists {
-        if !names.is_empty() {
-            let label = if is_plan { planned } else { done };
-            let _ = writeln!(text, "{label}: {}", plain(&names.join(", ")));
-        }
-    }
+pub(crate) fn reload(report: &ReloadReport, is_plan: bool) -> String {
+    let mut text = lists(report, is_plan);
     let ReloadReport { workers_replaced: count, generation, .. } = report;
     let _ = match (count, is_plan) {
         (0, _) => writeln!(text, "workers: unchanged, generation {generation}"),
@@ -66,13 +53,38 @@ pub(super) fn reload(report: &ReloadReport, is_plan: bool) -> String {
     text
 }
 
-/// How far a request has come: `redis is stopping, 12 s so far, forced in 48 s`.
-pub(crate) fn progress(progress: &Progress) -> String {
-    let mut text = format!("{}, {} so far", plain(&progress.message), span(progress.since));
-    if let Some(time) = progress.escalates_in {
-        let _ = write!(text, ", forced in {}", span(time));
+fn lists(report: &ReloadReport, is_plan: bool) -> String {
+    let lists: [(&str, &str, &[String]); 7] = [
+        ("added", "would be added", &report.added),
+        ("removed", "would be removed", &report.removed),
+        ("restarted", "would be restarted", &report.restarted),
+        ("scaled", "would be scaled", &report.scaled),
+        ("applied", "would be applied", &report.applied),
+        ("unchanged", "unchanged", &report.unchanged),
+        ("pending", "would change", &report.pending),
+    ];
+    let mut text = String::new();
+    for (done, planned, names) in lists {
+        if !names.is_empty() {
+            let label = if is_plan { planned } else { done };
+            let _ = writeln!(text, "{label}: {}", plain(&names.join(", ")));
+        }
     }
     text
+}
+
+/// How far a request has come: `redis is STOPPING, 12 s so far, SIGKILL in 48 s`.
+pub(crate) fn progress(progress: &Progress) -> String {
+    let mut text = format!("{}, {} so far", plain(&progress.message), seconds(progress.since));
+    if let Some(time) = progress.escalates_in {
+        let _ = write!(text, ", {} in {}", plain(&progress.escalation), seconds(time));
+    }
+    text
+}
+
+/// Whole seconds: tenths would only make it restless.
+fn seconds(time: Duration) -> String {
+    span(Duration::from_secs(time.as_secs()))
 }
 
 #[cfg(test)]
@@ -120,12 +132,14 @@ worker:3: restarted
             generation: 2,
             added: vec!["a".into(), "b".into()],
             unchanged: vec!["c".into()],
+            pending: vec!["listener.http".into()],
             workers_replaced: 4,
             ..ReloadReport::default()
         };
-        let done = "added: a, b\nunchanged: c\nworkers: 4 replaced, generation 2\n";
+        let done = "added: a, b\nunchanged: c\npending: listener.http\nworkers: 4 replaced, generation 2\n";
         assert_eq!(reload(&report, false), done);
-        let plan = "would be added: a, b\nunchanged: c\nworkers: 4 would be replaced, generation 2\n";
+        let plan = "would be added: a, b\nunchanged: c\nwould change: listener.http\n\
+                    workers: 4 would be replaced, generation 2\n";
         assert_eq!(reload(&report, true), plan);
         let nothing = ReloadReport { generation: 1, ..ReloadReport::default() };
         assert_eq!(reload(&nothing, false), "workers: unchanged, generation 1\n");
@@ -133,11 +147,14 @@ worker:3: restarted
 
     #[test]
     fn progress_says_how_long_it_has_taken_and_what_comes() {
-        let escalates_in = Some(Duration::from_secs(48));
-        let waiting =
-            Progress { message: "redis is stopping".into(), since: Duration::from_secs(12), escalates_in };
-        assert_eq!(progress(&waiting), "redis is stopping, 12 s so far, forced in 48 s");
+        let waiting = Progress {
+            message: "redis is STOPPING".into(),
+            since: Duration::from_millis(12_700),
+            escalates_in: Some(Duration::from_secs(48)),
+            escalation: "SIGKILL".into(),
+        };
+        assert_eq!(progress(&waiting), "redis is STOPPING, 12 s so far, SIGKILL in 48 s");
         let open = Progress { escalates_in: None, ..waiting };
-        assert_eq!(progress(&open), "redis is stopping, 12 s so far");
+        assert_eq!(progress(&open), "redis is STOPPING, 12 s so far");
     }
 }

@@ -1,48 +1,38 @@
 //! The answer to `status`: `NAME STATE description`, one line a process, as `supervisorctl status` reads.
 
-use super::plain;
-use super::style::Style;
+use super::table::{Line, Table};
 use super::time::{rfc3339_seconds, span, uptime};
 use proto::control::{ArbiterState, CompanionStatus, ProcessStatus, Status, StrayStatus, WorkerStatus};
 use proto::supervise::State;
 use std::fmt::Write;
-
-/// The state column's width: the longest state is RELOADING.
-const STATE_WIDTH: usize = 10;
-/// The least width of the name column, so that short lists look alike.
-const NAME_WIDTH: usize = 12;
-
-/// One line.
-struct Line {
-    name: String,
-    /// The word in the state column.
-    word: String,
-    /// The state it is coloured as.
-    state: State,
-    description: String,
-}
+use std::time::Duration;
 
 /// The lines of `status`; arbiter, manager, workers and strays are among them only where `everything` was
 /// asked for.
-pub(super) fn status(status: &Status, everything: bool, style: Style) -> String {
-    let mut lines = Vec::new();
+pub(super) fn table(status: &Status, everything: bool) -> Table {
+    let mut table = Table::default();
     if everything {
-        lines.push(arbiter(status));
-        lines.push(manager(status));
-        lines.extend(status.workers.processes.iter().map(|w| worker(w, status.arbiter.generation)));
+        table.daemons = vec![arbiter(status), manager(status)];
+        let workers = status.workers.processes.iter();
+        table.processes.extend(workers.map(|it| worker(it, status.arbiter.generation)));
     }
-    lines.extend(status.companions.iter().flat_map(companion));
+    table.processes.extend(status.companions.iter().flat_map(companion));
     if everything {
-        lines.extend(status.strays.iter().map(stray));
+        table.processes.extend(status.strays.iter().map(stray));
     }
-    let width = lines.iter().map(|line| line.name.chars().count() + 2).fold(NAME_WIDTH, usize::max);
-    let mut text = String::new();
-    for line in &lines {
-        let word = style.state(line.state, &format!("{:STATE_WIDTH$}", line.word));
-        let row = format!("{:width$}{word}{}", line.name, plain(&line.description));
-        let _ = writeln!(text, "{}", row.trim_end());
+    table
+}
+
+/// `status` as it is `age` later, if nothing happens.
+pub(super) fn older(status: &Status, age: Duration) -> Status {
+    let mut status = status.clone();
+    status.arbiter.uptime += age;
+    let workers = status.workers.processes.iter_mut().map(|worker| &mut worker.process);
+    let companions = status.companions.iter_mut().flat_map(|companion| &mut companion.processes);
+    for process in workers.chain(companions.map(|process| &mut process.process)) {
+        process.uptime = process.uptime.map(|uptime| uptime + age);
     }
-    text
+    status
 }
 
 fn arbiter(status: &Status) -> Line {
@@ -138,10 +128,10 @@ fn describe(process: &ProcessStatus) -> String {
         }),
         (State::Fatal, _) => reason.unwrap_or_else(|| how_it_ended(process)),
         (State::Exited, _) => {
-            let at = process.last_exit.map(|exit| format!(" at {}", rfc3339_seconds(exit.at)));
+            let at = process.last_exit.as_ref().map(|exit| format!(" at {}", rfc3339_seconds(exit.at)));
             format!("{}{}", reason.unwrap_or_else(|| how_it_ended(process)), at.unwrap_or_default())
         }
-        (State::Stopped, _) => match (reason, process.last_exit) {
+        (State::Stopped, _) => match (reason, &process.last_exit) {
             (Some(reason), _) => reason,
             (None, Some(_)) => "stopped".into(),
             (None, None) => "not started".into(),
@@ -166,8 +156,10 @@ fn alive(process: &ProcessStatus, pid: i32) -> String {
 }
 
 fn how_it_ended(process: &ProcessStatus) -> String {
-    match process.last_exit.map(|exit| exit.status) {
-        Some(Some(status)) => status.to_string(),
+    let remark = process.last_exit.as_ref().and_then(|exit| exit.remark.as_deref());
+    let remark = remark.map(|remark| format!(" ({remark})")).unwrap_or_default();
+    match process.last_exit.as_ref().map(|exit| exit.status) {
+        Some(Some(status)) => format!("{status}{remark}"),
         Some(None) => "could not be started".into(),
         None => "for an unknown reason".into(),
     }

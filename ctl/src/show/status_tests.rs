@@ -1,8 +1,13 @@
+use super::super::style::Style;
+use super::super::view::View;
 use super::*;
 use crate::json::sample;
 use proto::control::{CompanionProcess, LastExit};
 use proto::supervise::ExitStatus;
-use std::time::Duration;
+
+fn status(status: &Status, everything: bool, style: Style) -> String {
+    table(status, everything).text(View { style, ..View::FILE })
+}
 
 fn process(state: State) -> ProcessStatus {
     ProcessStatus {
@@ -20,7 +25,7 @@ fn process(state: State) -> ProcessStatus {
 }
 
 fn exited(status: Option<ExitStatus>) -> Option<LastExit> {
-    Some(LastExit { status, at: Duration::from_secs(1_767_225_600), requested: false })
+    Some(LastExit { status, at: Duration::from_secs(1_767_225_600), requested: false, remark: None })
 }
 
 #[test]
@@ -129,7 +134,7 @@ fn what_a_child_says_of_itself_does_not_drive_the_terminal() {
     let mut sample = sample::status();
     sample.companions[0].processes[0].process.status_text = Some("\x1b[2Jall is\nwell".into());
     let shown = status(&sample, false, Style::PLAIN);
-    assert_eq!(shown, "redis       RUNNING   pid 16, uptime 0:00:12,  [2Jall is well\n");
+    assert_eq!(shown, "redis       RUNNING   pid 16, uptime 0:00:12, \\u{1b}[2Jall is well\n");
 }
 
 #[test]
@@ -138,4 +143,12 @@ fn colours_change_nothing_but_the_colour() {
     assert!(shown.contains("\x1b[32mRUNNING   \x1b[0mpid 16"), "{shown}");
     let without = shown.replace("\x1b[32m", "").replace("\x1b[0m", "");
     assert_eq!(without, status(&sample::status(), true, Style::PLAIN));
+}
+
+#[test]
+fn what_is_looked_at_later_has_lasted_longer() {
+    let shown = table(&older(&sample::status(), Duration::from_secs(60)), true).text(View::FILE);
+    for uptime in ["pid 10, uptime 0:01:12", "pid 12, uptime 0:01:12", "pid 16, uptime 0:01:12"] {
+        assert!(shown.contains(uptime), "{shown}");
+    }
 }

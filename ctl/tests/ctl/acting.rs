@@ -31,9 +31,9 @@ fn what_was_started_is_told_and_the_request_has_a_token() {
 #[test]
 fn what_failed_is_told_apart_from_what_was_done() {
     let results = vec![result("redis", "stopped", false), result("rq", "is still there", true)];
-    let outcome = FakeManager::answering(Answer::Results(results)).run(&["stop", "companion", "*"]);
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), "redis: stopped\n"));
-    outcome.complains(&["rq: is still there"]);
+    FakeManager::answering(Answer::Results(results))
+        .run(&["stop", "companion", "*"])
+        .fails(1, &["rq: is still there (redis: stopped)"]);
 
     let results = vec![result("rq", "exited with status 1", true)];
     let mut manager = FakeManager::answering(Answer::Results(results));
@@ -67,27 +67,56 @@ fn a_reload_that_broke_a_companion_tells_both() {
         workers_replaced: 4,
         ..ReloadReport::default()
     };
-    let outcome = FakeManager::answering(Answer::Reload(report)).run(&["reload"]);
-    let expected = "added: rq\nworkers: 4 replaced, generation 2\n";
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), expected));
-    outcome.complains(&["rq exited with status 1"]);
+    FakeManager::answering(Answer::Reload(report))
+        .run(&["reload"])
+        .fails(1, &["(added: rq; workers: 4 replaced, generation 2), but then: rq exited with status 1"]);
 }
 
 #[test]
 fn a_run_prints_its_pid_and_ends_as_its_process_does() {
-    FakeManager::answering(Answer::Run { pid: 7, exit: None })
+    FakeManager::answering(Answer::Run { pid: 7, exit: None, success: true })
         .run(&["run", "companion", "rq"])
         .answers("7\n");
     let exit = Some(ExitStatus::Code(3));
-    FakeManager::answering(Answer::Run { pid: 7, exit })
+    FakeManager::answering(Answer::Run { pid: 7, exit, success: false })
         .run(&["run", "companion", "rq", "--wait", "--", "-x"])
         .fails(1, &["rq (pid 7) exited with status 3"]);
 }
 
+fn waiting(message: &str, seconds: u64) -> Reply {
+    Reply::Progress(Progress {
+        message: message.into(),
+        since: Duration::from_secs(seconds),
+        escalates_in: Some(Duration::from_secs(48)),
+        escalation: "SIGKILL".into(),
+    })
+}
+
 #[test]
-fn progress_is_for_terminals() {
-    let waiting = Progress { message: "redis is stopping".into(), since: Duration::ZERO, escalates_in: None };
-    let replies = vec![Reply::Progress(waiting), Reply::Done(Answer::Done)];
+fn where_there_is_no_terminal_what_takes_long_is_a_plain_line_for_each_change() {
+    let replies = || {
+        vec![
+            waiting("redis is RUNNING", 1),
+            waiting("redis is STOPPING", 5),
+            waiting("redis is STOPPING", 6),
+            waiting("redis is STARTING", 7),
+            Reply::Done(Answer::Results(vec![result("redis", "restarted", false)])),
+        ]
+    };
+    let outcome = FakeManager::replying(replies()).run(&["restart", "companion", "redis"]);
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(0), "redis: restarted\n"));
+    let expected = "\
+arbiterctl: waiting: redis is STOPPING, 5 s so far, SIGKILL in 48 s
+arbiterctl: waiting: redis is STARTING, 7 s so far, SIGKILL in 48 s
+";
+    assert_eq!(outcome.stderr, expected);
+    let outcome = FakeManager::replying(replies()).run(&["--json", "restart", "companion", "redis"]);
+    assert_eq!(outcome.stderr, "", "a program that wants JSON wants no lines beside it");
+}
+
+#[test]
+fn what_is_done_soon_is_done_in_silence() {
+    let replies = vec![waiting("redis is STOPPING", 4), Reply::Done(Answer::Done)];
     FakeManager::replying(replies).run(&["reopen-logs"]).answers("reopen-logs: done\n");
 }
 

@@ -1,7 +1,7 @@
 //! Connections that are lost, and answers that do not come.
 
 use crate::fake_manager::{FakeManager, Script, dying, replying};
-use proto::control::{Answer, Chunk, Failure, FailureKind, Reply, Verb};
+use proto::control::{Answer, Chunk, Failure, FailureKind, Pid, Reply, Verb};
 
 fn outcome(reply: Reply) -> Script {
     replying(vec![reply])
@@ -53,10 +53,34 @@ fn a_request_that_could_not_be_sent_is_sent_again_as_it_was() {
     assert!(matches!(requests[0].verb, Verb::Scale { .. }), "{requests:?}");
 }
 
+/// Answers who is there, then reads one request and dies, or says that it knows nothing of that.
+fn of_arbiter(pid: i32, answers: bool) -> Script {
+    Box::new(move |conversation, _| {
+        conversation.hello();
+        let unknown = || Reply::Failed(Failure::new(FailureKind::Unknown, "no such token"));
+        while let Some(request) = conversation.request() {
+            let there = Pid { name: "arbiter".into(), slot: None, pid };
+            match request.verb {
+                Verb::Pids(_) => conversation.reply(&request, Reply::Done(Answer::Pids(vec![there]))),
+                _ if answers => conversation.reply(&request, unknown()),
+                _ => return,
+            }
+        }
+    })
+}
+
 #[test]
 fn a_shutdown_is_done_when_nobody_listens_any_more() {
-    let mut manager = FakeManager::play(vec![dying()]);
+    let mut manager = FakeManager::play(vec![of_arbiter(7, false)]);
     manager.run(&["shutdown"]).answers("shutdown: done\n");
+}
+
+#[test]
+fn a_shutdown_is_done_when_another_arbiter_answers_and_unknown_when_it_is_the_same() {
+    let mut manager = FakeManager::play(vec![of_arbiter(7, false), of_arbiter(8, true)]);
+    manager.run(&["shutdown"]).answers("shutdown: done\n");
+    let mut manager = FakeManager::play(vec![of_arbiter(7, false), of_arbiter(7, true)]);
+    manager.run(&["shutdown"]).fails(8, &["`shutdown`", "unknown"]);
 }
 
 #[test]
@@ -69,6 +93,29 @@ fn a_stream_that_was_cut_off_is_not_begun_again() {
     let outcome = FakeManager::play(vec![script]).run(&["logs", "companion", "rq", "-f"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), "one\n"), "{outcome:?}");
     outcome.complains(&["lost"]);
+}
+
+#[test]
+fn a_log_that_is_followed_is_taken_up_where_the_connection_was_lost() {
+    let script = |text: &'static [u8], next: u8, ends: bool| -> Script {
+        Box::new(move |conversation, note| {
+            conversation.hello();
+            let request = conversation.request().unwrap();
+            note(&request);
+            let chunk = Chunk::Log { bytes: text.to_vec(), next: vec![next] };
+            conversation.reply(&request, Reply::Chunk(chunk));
+            if ends {
+                conversation.reply(&request, Reply::Done(Answer::Done));
+            }
+        })
+    };
+    let mut manager = FakeManager::play(vec![script(b"one\n", 7, false), script(b"two\n", 8, true)]);
+    manager.run(&["logs", "companion", "rq", "-f"]).answers("one\ntwo\n");
+    let after = |request: &proto::control::Request| match &request.verb {
+        Verb::Logs(request) => request.after.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(manager.requests().iter().map(after).collect::<Vec<_>>(), [None, Some(vec![7])]);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use supervise::ExitStatus;
+use supervise::unit::Change;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Grows by one with each event of arbiter's life, over crashes of the manager.
+    /// Grows by one with each event of arbiter's life, over crashes of the manager. That of a mark of lost events is
+    /// the last lost one's.
     pub seq: u64,
     /// When, since the Unix epoch.
     pub time: Duration,
@@ -78,9 +81,9 @@ pub enum EventKind {
         /// How many.
         target: u32,
     },
-    /// A companion is started.
+    /// A companion's process should run from now on.
     Start,
-    /// A companion is stopped.
+    /// It should not run any more.
     Stop,
     /// A companion was added.
     Load,
@@ -100,9 +103,32 @@ pub enum EventKind {
         /// Whether it succeeded.
         ok: bool,
     },
-    /// Events were dropped because the reader was too slow.
+    /// Events were dropped because the reader was too slow, or with a manager that died.
     Lost {
-        /// How many.
+        /// How many, those included that the reader's patterns do not match.
         count: u64,
     },
+}
+
+impl EventKind {
+    /// What is told of a change in a process's life; `oneoff`: of an extra process.
+    #[must_use]
+    pub fn of(change: Change, oneoff: bool) -> Self {
+        match change {
+            Change::Wanted => Self::Start,
+            Change::Unwanted => Self::Stop,
+            Change::Spawned { pid } => Self::Spawn { pid },
+            Change::Ready { pid } => Self::Ready { pid },
+            Change::Ended { pid, status, requested } => {
+                let (code, signal) = match status {
+                    Some(ExitStatus::Code(code)) => (Some(code), None),
+                    Some(ExitStatus::Signal { number, .. }) => (None, Some(number)),
+                    None => (None, None),
+                };
+                Self::Exit { pid, code, signal, requested, oneoff }
+            }
+            Change::Flaps { count, retry_in } => Self::Flap { count, retry_in },
+            Change::GivenUp { reason } => Self::Fatal { reason },
+        }
+    }
 }

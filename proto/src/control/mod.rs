@@ -11,8 +11,8 @@ pub use request::{
     SignalTarget, Token, Verb,
 };
 pub use response::{
-    Answer, Chunk, Failure, FailureKind, Info, PastExit, Pid, Progress, ReloadReport, Reply, Response, Stats,
-    TargetResult,
+    Answer, Chunk, Failure, FailureKind, Info, PastExit, Pid, Progress, ReloadReport, Reply, Response,
+    STOPPING, Stats, TargetResult,
 };
 pub use status::{
     ArbiterState, ArbiterStatus, Clocks, CompanionProcess, CompanionStatus, LastExit, ListenerStatus,

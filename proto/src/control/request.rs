@@ -1,5 +1,6 @@
 //! Requests.
 
+use crate::spec::Load;
 use serde::{Deserialize, Serialize};
 
 /// A random number that names one changing request, so that a client that was cut off can ask what became
@@ -87,7 +88,12 @@ pub enum Verb {
     /// Captured output.
     Logs(LogRequest),
     /// The stream of events whose subject matches one of the patterns.
-    Events(Vec<String>),
+    Events {
+        /// Patterns; none: every event.
+        patterns: Vec<String>,
+        /// Go on behind the event of this number.
+        after: Option<u64>,
+    },
     /// Wait until a companion is as said.
     Wait {
         /// NAME.
@@ -105,18 +111,12 @@ pub enum Verb {
         stream: String,
         /// Whether to go on with what comes.
         follow: bool,
+        /// Only what comes after that place, which an answer named.
+        #[serde(with = "serde_bytes")]
+        after: Option<Vec<u8>>,
     },
     /// Add companions from TOML text.
-    Load {
-        /// The text.
-        toml: String,
-        /// Their session, where the text names none.
-        session: Option<String>,
-        /// Whether they are started.
-        start: bool,
-        /// Whether ones loaded before may be replaced.
-        replace: bool,
-    },
+    Load(Load),
     /// Stop and forget companions that were loaded.
     Unload(Vec<String>),
     /// Reopen arbiter's and captured logs.
@@ -150,11 +150,11 @@ impl Verb {
             Self::Stats(_) => "stats",
             Self::Pids(_) => "pid",
             Self::Logs(_) => "logs",
-            Self::Events(_) => "events",
+            Self::Events { .. } => "events",
             Self::Wait { .. } => "wait",
             Self::Send(_) => "send",
             Self::Receive { .. } => "recv",
-            Self::Load { .. } => "load",
+            Self::Load(_) => "load",
             Self::Unload(_) => "unload",
             Self::ReopenLogs => "reopen-logs",
             Self::Outcome(_) => "outcome",
@@ -222,6 +222,9 @@ pub struct LogRequest {
     pub follow: bool,
     /// How many of the last lines; `None`: all that are kept.
     pub lines: Option<u64>,
+    /// Only what comes after that place, which an answer named; `lines` does not count then.
+    #[serde(with = "serde_bytes")]
+    pub after: Option<Vec<u8>>,
 }
 
 /// What to wait for.

@@ -52,9 +52,9 @@ pub enum Answer {
     },
     /// To `status`.
     Status(Box<Status>),
-    /// To `reload`.
+    /// To `reload`, `load`, `unload`.
     Reload(ReloadReport),
-    /// To `start`, `stop`, `restart`, `signal`, `wait`, `unload`.
+    /// To `start`, `stop`, `restart`, `signal`, `wait`.
     Results(Vec<TargetResult>),
     /// To `scale`: the new number.
     Count(u32),
@@ -64,6 +64,8 @@ pub enum Answer {
         pid: i32,
         /// Its end.
         exit: Option<ExitStatus>,
+        /// Whether that is a success to its companion; true where it was not waited for.
+        success: bool,
     },
     /// To `info`.
     Info(Box<Info>),
@@ -109,9 +111,9 @@ pub struct ReloadReport {
     pub applied: Vec<String>,
     /// The others.
     pub unchanged: Vec<String>,
-    /// What of the file is not in force.
+    /// What of the file is not in force: its top-level keys and tables, listeners as `listener.NAME`.
     pub pending: Vec<String>,
-    /// How many workers were replaced.
+    /// How many workers were, or would be, replaced.
     pub workers_replaced: u32,
     /// What went wrong afterwards without being undone.
     pub problems: Vec<String>,
@@ -186,6 +188,8 @@ pub struct Progress {
     pub since: Duration,
     /// When something harsher happens, if anything.
     pub escalates_in: Option<Duration>,
+    /// What that is: `SIGKILL`, `start_timeout`; empty if nothing.
+    pub escalation: String,
 }
 
 /// A piece of a stream.
@@ -197,6 +201,17 @@ pub enum Chunk {
     Event(Event),
     /// Output that was dropped, in bytes.
     Lost(u64),
+    /// Of captured output.
+    Log {
+        /// The bytes, as they were written.
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+        /// Names the place behind them, for `after` of another request.
+        #[serde(with = "serde_bytes")]
+        next: Vec<u8>,
+    },
+    /// Of the events up to this number, all that match have been told.
+    At(u64),
 }
 
 /// Why a request was not done.
@@ -207,6 +222,9 @@ pub struct Failure {
     /// What is wrong and what to do, in one line.
     pub message: String,
 }
+
+/// What everybody is told who asks for something while arbiter ends.
+pub const STOPPING: &str = "arbiter is stopping: nothing is started or changed any more";
 
 /// Kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

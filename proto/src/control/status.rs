@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
-use supervise::{Cause, ExitStatus, Monotonic, State, Unit};
+use supervise::{ExitStatus, Monotonic, State, Unit};
 
 /// Everything at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,7 +134,7 @@ pub struct ProcessStatus {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastExit {
     /// Its status; `None` when it could not be started.
     pub status: Option<ExitStatus>,
@@ -142,6 +142,8 @@ pub struct LastExit {
     pub at: Duration,
     /// Whether it was asked for.
     pub requested: bool,
+    /// What else is known of it: that memory had run out, what the process said last.
+    pub remark: Option<String>,
 }
 
 /// One companion.
@@ -218,7 +220,8 @@ impl ProcessStatus {
             last_exit: unit.last().map(|ending| LastExit {
                 status: ending.exit.map(|exit| exit.status),
                 at: clocks.date(ending.at),
-                requested: ending.cause == Some(Cause::Requested),
+                requested: ending.was_requested(),
+                remark: ending.remark.as_deref().map(str::to_owned),
             }),
             retry_in: unit.retry_in(clocks.now),
             reason: unit.reason(clocks.now),

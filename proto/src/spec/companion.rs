@@ -3,6 +3,8 @@
 use super::{Check, ListenerSpec, ProcessSpec, Ready, Recycle, StopSpec};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use supervise::Flapping;
+use supervise::probe::{Plan, Purpose};
 
 /// What the manager is to look after.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +15,29 @@ pub struct CompanionsSpec {
     pub companions: Vec<CompanionSpec>,
     /// Full names of those that are ready before the workers start, and of what they come after.
     pub required: Vec<String>,
+    /// Whether arbiter is told when one comes into another state: it has a hook for that.
+    pub tells_changes: bool,
+    /// What companions that are loaded at run time are read against.
+    pub shared: Shared,
+}
+
+/// What the top level of the configuration in force says about every process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// What relative paths are relative to.
+    pub base: String,
+    /// `env`.
+    pub env: Vec<(String, String)>,
+    /// `unset_env`.
+    pub unset_env: Vec<String>,
+    /// `umask`.
+    pub umask: Option<u32>,
+    /// `user`, and its name where it has an account.
+    pub user: Option<(u32, Option<String>)>,
+    /// `group`.
+    pub group: Option<u32>,
+    /// The names of all listeners.
+    pub listeners: Vec<String>,
 }
 
 /// One companion.
@@ -22,8 +47,13 @@ pub struct CompanionSpec {
     pub name: String,
     /// Its session.
     pub session: String,
+    /// Whether it was loaded at run time, and stands in no file.
+    pub loaded: bool,
     /// How each of its processes is run.
     pub process: ProcessSpec,
+    /// Stands for what `env`, `unset_env` and `env_file` came to, over arbiter's own environment, when the specification
+    /// was made: equal ones gave the same environment, however that was written.
+    pub env_digest: u64,
     /// How many.
     pub count: u32,
     /// Whether it is started without being asked for.
@@ -72,6 +102,22 @@ pub struct CompanionSpec {
     pub recycle: Recycle,
 }
 
+/// The variable by which every child is told the address of the socket that is held for a companion.
+#[must_use]
+pub fn companion_variable(name: &str) -> String {
+    variable("ARBITER_COMPANION_", name)
+}
+
+/// The variable by which a companion is told the descriptor of one of its streams.
+#[must_use]
+pub fn stream_variable(name: &str) -> String {
+    variable("ARBITER_STREAM_", name)
+}
+
+fn variable(prefix: &str, name: &str) -> String {
+    format!("{prefix}{}", name.replace(['-', '.'], "_").to_ascii_uppercase())
+}
+
 /// Which ends are followed by another start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RestartPolicy {
@@ -81,19 +127,6 @@ pub enum RestartPolicy {
     OnFailure,
     /// None.
     Never,
-}
-
-/// When a companion that keeps ending is given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flapping {
-    /// This many unrequested ends …
-    pub attempts: u32,
-    /// … within this time are one flap,
-    pub window: Duration,
-    /// after which it waits this long;
-    pub retry_in: Duration,
-    /// the flap after this many in a row is the end; -1: never.
-    pub max_retry: i32,
 }
 
 /// A check repeated while a process is ready.
@@ -107,6 +140,15 @@ pub struct Health {
     pub timeout: Duration,
     /// How many failures in a row restart it.
     pub failures: u32,
+}
+
+impl Health {
+    /// When a process is asked.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        let Self { interval, timeout, failures, .. } = *self;
+        Plan { purpose: Purpose::Health, interval, timeout, failures }
+    }
 }
 
 /// Where an output stream goes.

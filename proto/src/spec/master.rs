@@ -16,6 +16,20 @@ pub enum Resolution {
         #[serde(with = "serde_bytes")]
         companions: Vec<u8>,
     },
+    /// The companions that are in force after a [`super::Change`].
+    Companions {
+        /// An encoded [`super::CompanionsSpec`].
+        #[serde(with = "serde_bytes")]
+        companions: Vec<u8>,
+        /// Whom the change is about.
+        names: Vec<String>,
+        /// How long the slowest chain of companions may take to stop.
+        stop_within: Duration,
+        /// Sockets held for all of them, as [`MasterSpec::held`].
+        held: Vec<ListenerSpec>,
+        /// What is doubtful.
+        warnings: Vec<String>,
+    },
     /// An answer in itself (`--help`, `--check-config`, an error): print this and exit.
     Print {
         /// For standard output.
@@ -48,6 +62,9 @@ pub struct MasterSpec {
     pub log: Log,
     /// Listening sockets, in order: the first one is the child's descriptor 3.
     pub listeners: Vec<ListenerSpec>,
+    /// Sockets held for companions, each by its companion's full name; nothing is passed to workers but their
+    /// addresses.
+    pub held: Vec<ListenerSpec>,
     /// The workers; `None`: arbiter looks after companions only.
     pub workers: Option<WorkersSpec>,
     /// Whether any companion is configured.
@@ -56,8 +73,6 @@ pub struct MasterSpec {
     pub companions_stop_within: Duration,
     /// Commands run at events.
     pub hooks: Vec<HookSpec>,
-    /// Keys that were given and whose behaviour this version does not have yet, as `table.key`.
-    pub not_implemented: Vec<String>,
     /// What should be said once at start: doubtful settings.
     pub warnings: Vec<String>,
     /// The effective configuration, as `--print-config` shows it; only where it will be logged.
@@ -232,4 +247,11 @@ impl HookEvent {
         (Self::OnExit, "on_exit"),
         (Self::CompanionEvent, "companion_event"),
     ];
+
+    /// Its configuration name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let known = Self::ALL.iter().find(|(event, _)| *event == self);
+        known.map(|(_, name)| *name).expect("all events are in the list")
+    }
 }

@@ -5,16 +5,26 @@
 //! filled in. Commands and paths keep their `{...}` placeholders, which are filled at each spawn
 //! ([`template`]).
 
+mod change;
 mod companion;
+pub mod env_file;
 mod master;
 mod process;
 pub mod template;
 mod workers;
 
-pub use companion::{CompanionSpec, CompanionsSpec, Flapping, Health, LogSpec, Output, RestartPolicy, Stdin};
+pub use change::{Change, Load};
+pub use companion::{
+    CompanionSpec, CompanionsSpec, Health, LogSpec, Output, RestartPolicy, Shared, Stdin, companion_variable,
+    stream_variable,
+};
 pub use master::{
     AddressSpec, ControlSpec, HookEvent, HookSpec, ListenerSpec, Log, LogFormat, LogLevel, LogTarget,
     MasterSpec, OnBootFailure, OwnerSpec, Resolution,
 };
-pub use process::{Check, EnvFile, Identity, Limit, ProcessSpec, Ready, Recycle, Resource, StopSpec};
+pub use process::{Check, EnvFile, Identity, Limit, ProcessSpec, Ready, Resource, StopSpec};
+pub use supervise::{Flapping, Recycle};
 pub use workers::{Heartbeat, WorkersSpec};
+
+/// The most workers, or processes of one companion: far above what one machine runs.
+pub const MOST_PROCESSES: u32 = 10_000;

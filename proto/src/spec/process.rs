@@ -1,7 +1,9 @@
 //! What workers and companions have in common.
 
+use super::template;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use supervise::probe::{Plan, Purpose};
 
 /// How a program is run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,12 +12,14 @@ pub struct ProcessSpec {
     pub command: Vec<String>,
     /// Working directory, absolute, with placeholders; resolved anew at each spawn.
     pub cwd: String,
-    /// Variables set, later ones over earlier ones: the table's over the top level's.
-    pub env: Vec<(String, String)>,
-    /// Variables removed before `env` is applied.
+    /// Variables removed before any of the following is applied.
     pub unset_env: Vec<String>,
+    /// Variables under those of `env_file`: the top level's. Empty without one, for then `env` has them.
+    pub top_env: Vec<(String, String)>,
     /// A file of variables, read at each spawn.
     pub env_file: Option<EnvFile>,
+    /// Variables over all of these, later ones over earlier ones: the table's.
+    pub env: Vec<(String, String)>,
     /// The user to become; `None` stays the user that started arbiter.
     pub identity: Option<Identity>,
     /// File creation mask; `None` inherits arbiter's.
@@ -50,6 +54,16 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// `USER` and `LOGNAME`, `HOME` and `SHELL`; `None` for a bare number without an entry.
     pub login: Option<(String, String, String)>,
+}
+
+impl Identity {
+    /// The variables that its login sets, if it has one.
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.login.iter().flat_map(|(user, home, shell)| {
+            [("USER", user), ("LOGNAME", user), ("HOME", home), ("SHELL", shell)]
+                .map(|(name, value)| (name, value.as_str()))
+        })
+    }
 }
 
 /// One resource limit; `u64::MAX` is infinity.
@@ -148,6 +162,28 @@ pub enum Ready {
     },
 }
 
+impl Ready {
+    /// How a process is asked whether it is ready, where that is how it becomes so.
+    #[must_use]
+    pub fn plan(&self) -> Option<Plan> {
+        match *self {
+            Self::Probe { interval, timeout, .. } => {
+                Some(Plan { purpose: Purpose::Ready, interval, timeout, failures: 1 })
+            }
+            Self::Auto | Self::Notify | Self::Listening | Self::Started | Self::Exit => None,
+        }
+    }
+
+    /// What it is asked.
+    #[must_use]
+    pub fn check(&self) -> Option<&Check> {
+        match self {
+            Self::Probe { check, .. } => Some(check),
+            Self::Auto | Self::Notify | Self::Listening | Self::Started | Self::Exit => None,
+        }
+    }
+}
+
 /// A question put to a process from outside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Check {
@@ -159,6 +195,28 @@ pub enum Check {
     Http(String),
 }
 
+impl Check {
+    /// How its command is run, where it is one: as the process that it is about, which `of` describes.
+    #[must_use]
+    pub fn process(&self, of: &ProcessSpec) -> ProcessSpec {
+        let command = match self {
+            Self::Exec(command) => command.clone(),
+            Self::Tcp(_) | Self::Http(_) => Vec::new(),
+        };
+        ProcessSpec { command, ..of.clone() }
+    }
+
+    /// Whom or what is asked, as it was written, for a message: placeholders that `value` knows are filled in.
+    #[must_use]
+    pub fn shown(&self, value: impl Fn(&str) -> Option<String>) -> String {
+        let text = match self {
+            Self::Exec(command) => command.first().map_or("", String::as_str),
+            Self::Tcp(text) | Self::Http(text) => text,
+        };
+        template::expand(text, value).unwrap_or_else(|_| text.to_owned())
+    }
+}
+
 /// How a process is asked to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopSpec {
@@ -168,15 +226,4 @@ pub struct StopSpec {
     pub timeout: Duration,
     /// Whether the whole group gets the signal at once.
     pub group: bool,
-}
-
-/// When a process is replaced though nothing is wrong with it; zero means never.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recycle {
-    /// After living this long.
-    pub max_lifetime: Duration,
-    /// Plus a random part of this.
-    pub max_lifetime_jitter: Duration,
-    /// Above this much memory, in bytes.
-    pub memory_max: u64,
 }

@@ -3,18 +3,18 @@
 use super::check::Violation;
 use super::process::{Leader, Process, Sight};
 use super::program::{Odds, Program, happens};
+use crate::signal::SIGKILL;
 use crate::unit::Input;
 use crate::{Exit, ExitStatus, Monotonic, RunId};
 use fastrand::Rng;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::time::Duration;
 
 /// Where at most one run may be at a time: a slot, or whatever else its caller keeps single.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place(pub u64);
 
-const SIGKILL: i32 = 9;
 /// The exit code of a process that could not become its program, as shells have it.
 const NOT_EXECUTED: i32 = 127;
 
@@ -27,7 +27,7 @@ pub struct Kernel {
     next_pid: i32,
     /// Grows with everything queued, so that equal moments keep their order.
     sequence: u64,
-    newest_run: Option<RunId>,
+    used: BTreeSet<RunId>,
     processes: BTreeMap<RunId, Process>,
     places: BTreeMap<Place, RunId>,
     agenda: BinaryHeap<Reverse<(Monotonic, u64, RunId, Happening)>>,
@@ -72,7 +72,7 @@ impl Kernel {
             now: Monotonic::from_boot(Duration::from_secs(1000)),
             next_pid: 100,
             sequence: 0,
-            newest_run: None,
+            used: BTreeSet::new(),
             processes: BTreeMap::new(),
             places: BTreeMap::new(),
             agenda: BinaryHeap::new(),
@@ -126,11 +126,10 @@ impl Kernel {
 
     /// Starts `program`.
     pub fn spawn_program(&mut self, run: RunId, place: Place, program: Program) {
-        if self.newest_run.is_some_and(|newest| run <= newest) {
+        if !self.used.insert(run) {
             self.accuse(format!("run {run} was used before"));
             return;
         }
-        self.newest_run = Some(run);
         if let Some(older) = self.places.get(&place) {
             self.accuse(format!("run {run} was started where run {older} still is"));
             return;
@@ -147,6 +146,8 @@ impl Kernel {
             others,
             newest_message: self.now,
             exit_taken: false,
+            paused_until: None,
+            killed: false,
         };
         self.processes.insert(run, process);
         self.places.insert(place, run);
@@ -179,8 +180,26 @@ impl Kernel {
             self.accuse(format!("SIGKILL was sent to run {run}, which is reaped"));
             return;
         }
+        if let Some(process) = self.processes.get_mut(&run) {
+            process.killed = true;
+        }
         self.schedule(self.now, run, Happening::LeaderEnds(Death::Signal(SIGKILL, false)));
         self.schedule(self.now, run, Happening::AllOthersEnd);
+    }
+
+    /// Stops the main process of `run` and whatever is in its group until `until`: until then nothing becomes of
+    /// it but its death by SIGKILL.
+    pub fn pause(&mut self, run: RunId, until: Monotonic) {
+        if let Some(process) = self.processes.get_mut(&run) {
+            process.paused_until = Some(until);
+        }
+    }
+
+    /// The main process of `run` exits by itself with this code, as soon as it can.
+    pub fn exit(&mut self, run: RunId, code: i32) {
+        if self.processes.contains_key(&run) {
+            self.schedule(self.now, run, Happening::LeaderEnds(Death::Code(code)));
+        }
     }
 
     /// All runs that are not reaped.
@@ -242,6 +261,12 @@ impl Kernel {
 
     fn happen(&mut self, run: RunId, happening: Happening) {
         let Some(process) = self.processes.get_mut(&run) else { return };
+        let is_by_kill =
+            matches!(happening, Happening::LeaderEnds(Death::Signal(SIGKILL, _)) | Happening::AllOthersEnd);
+        let is_paused = !(is_by_kill && process.killed);
+        if let Some(until) = process.paused_until.filter(|until| *until > self.now && is_paused) {
+            return self.schedule(until, run, happening);
+        }
         if happening == Happening::SaysReady {
             if process.leader == Leader::Alive {
                 self.send(run, Message::Ready);

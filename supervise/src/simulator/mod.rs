@@ -20,8 +20,10 @@ mod check;
 mod kernel;
 mod process;
 mod program;
+mod seeds;
 
 pub use check::{Violation, check_unit};
 pub use kernel::{Kernel, Place};
 pub use process::Sight;
 pub use program::{Odds, Program, Sleep};
+pub use seeds::{Game, play};

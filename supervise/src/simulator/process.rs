@@ -18,6 +18,10 @@ pub(super) struct Process {
     pub(super) newest_message: Monotonic,
     /// Whether its caller knows of the leader's end, and waits for that of the group.
     pub(super) exit_taken: bool,
+    /// Until when it is stopped.
+    pub(super) paused_until: Option<Monotonic>,
+    /// Whether SIGKILL was sent to its group: that ends what is stopped, too.
+    pub(super) killed: bool,
 }
 
 /// The main process.

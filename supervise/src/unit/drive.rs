@@ -1,6 +1,10 @@
 //! The unit's inputs.
 
-use super::{Action, Cause, Desired, Ending, Input, Note, Phase, Run, STUCK_AFTER, Step, Turn, Unit};
+use super::{
+    Action, Cause, Desired, Ending, Input, MOST_EXTENDED, Note, Phase, REMARK_MAX, Run, STUCK_AFTER, Step,
+    Turn, Unit,
+};
+use crate::flapping::{Flaps, Verdict};
 use crate::policy::{Ladder, Policy, Readiness, Restart};
 use crate::{Exit, Monotonic, RunId};
 use std::time::Duration;
@@ -10,7 +14,7 @@ impl Unit {
     /// gone; a running one is left alone.
     pub fn start(&mut self, turn: &mut Turn<'_>, policy: &Policy) {
         self.desired = Desired::Up;
-        self.failures = 0;
+        self.forgive();
         if self.run.is_none() {
             self.restarts = 0;
             self.phase = Phase::Waiting;
@@ -37,8 +41,31 @@ impl Unit {
             return;
         }
         self.desired = Desired::Up;
-        self.failures = 0;
+        self.forgive();
         self.end(turn, Cause::Requested, policy.stop);
+    }
+
+    /// Another process should run in place of this one, though nothing is wrong: as [`Unit::restart`], but what
+    /// went wrong before still counts.
+    pub fn recycle(&mut self, turn: &mut Turn<'_>, policy: &Policy) {
+        if self.phase == Phase::Running && self.desired == Desired::Up {
+            self.end(turn, Cause::Requested, policy.stop);
+        }
+    }
+
+    /// The end that comes now is by the signal that an operator has just sent: it was asked for.
+    pub fn ends_as_asked(&mut self, now: Monotonic, policy: &Policy) {
+        if matches!(self.phase, Phase::Starting { .. } | Phase::Running) {
+            let step = Step::Asked { deadline: now + policy.stop.timeout, group: false };
+            self.phase = Phase::Stopping { cause: Cause::Signalled, step, signal: policy.stop.signal };
+            self.forgive();
+        }
+    }
+
+    /// What went wrong before counts no more.
+    pub fn forgive(&mut self) {
+        self.failures = 0;
+        self.flaps = Flaps::default();
     }
 
     /// The process does not answer any more: it is ended as the abort ladder says, as a failure.
@@ -48,11 +75,29 @@ impl Unit {
         }
     }
 
+    /// The current run's process comes only now, because something else came first: what counts from its start
+    /// counts from here.
+    fn begin_late(&mut self, now: Monotonic) {
+        let Some(run) = &mut self.run else { return };
+        let late = now.since(run.started);
+        run.started = now;
+        if let Phase::Starting { alive_at, timeout_at } = &mut self.phase {
+            *alive_at = alive_at.map(|at| at + late);
+            *timeout_at = *timeout_at + late;
+        }
+    }
+
     /// Looks again whether a process can be started: to be called when the gate may have opened.
     pub fn reconcile(&mut self, turn: &mut Turn<'_>, policy: &Policy) {
-        if self.desired == Desired::Up && self.phase == Phase::Waiting && turn.gate {
+        if self.awaits_gate() && turn.gate {
             self.spawn(turn, policy);
         }
+    }
+
+    /// Whether it is started as soon as its gate is open.
+    #[must_use]
+    pub fn awaits_gate(&self) -> bool {
+        self.desired == Desired::Up && self.phase == Phase::Waiting
     }
 
     /// The moment at which [`Unit::handle_deadline`] has something to do.
@@ -61,6 +106,8 @@ impl Unit {
         match self.phase {
             Phase::Backoff { until } => Some(until),
             Phase::Starting { alive_at, timeout_at } => {
+                // What has no process yet does not live.
+                let alive_at = alive_at.filter(|_| self.has_process());
                 Some(alive_at.map_or(timeout_at, |alive| alive.min(timeout_at)))
             }
             Phase::Stopping { step: Step::Asked { deadline, .. }, .. } => Some(deadline),
@@ -74,6 +121,10 @@ impl Unit {
         }
     }
 
+    fn has_process(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.pid.is_some())
+    }
+
     /// Does what is due at `turn.now`.
     pub fn handle_deadline(&mut self, turn: &mut Turn<'_>, policy: &Policy) {
         if self.next_deadline().is_none_or(|deadline| turn.now < deadline) {
@@ -85,11 +136,14 @@ impl Unit {
                 self.reconcile(turn, policy);
             }
             Phase::Starting { alive_at, .. } => {
-                if alive_at.is_some_and(|alive| alive <= turn.now) {
+                if self.has_process() && alive_at.is_some_and(|alive| alive <= turn.now) {
                     self.become_ready(turn, false);
                 } else if policy.readiness == Readiness::ToldOrTimeout && !self.is_unstartable() {
                     self.become_ready(turn, true);
                 } else {
+                    if let Some(run) = &mut self.run {
+                        run.remark = run.awaits.take().or(run.remark.take());
+                    }
                     self.note(turn, Note::Unready);
                     self.end(turn, Cause::Unready, policy.abort);
                 }
@@ -115,10 +169,20 @@ impl Unit {
     pub fn handle(&mut self, turn: &mut Turn<'_>, policy: &Policy, run: RunId, input: Input) {
         let Some(current) = self.run.as_mut().filter(|current| current.id == run) else { return };
         match input {
-            Input::Spawned { pid } => current.pid = Some(pid),
+            Input::Spawned { pid } => {
+                // Where many are started at once this comes late: what counts from its start counts from here.
+                if current.pid.replace(pid).is_none() {
+                    self.begin_late(turn.now);
+                }
+            }
             Input::NotSpawned { reason } => {
                 current.failure = Some(reason);
                 self.finish(turn, policy);
+            }
+            Input::Lost => {
+                self.run = None;
+                self.phase = if self.desired == Desired::Up { Phase::Waiting } else { Phase::Stopped };
+                self.reconcile(turn, policy);
             }
             Input::NotExecuted { reason } => {
                 current.failure = Some(reason);
@@ -132,6 +196,10 @@ impl Unit {
                     self.become_ready(turn, false);
                 }
             }
+            Input::Awaits { what } => current.awaits = Some(cut(&what)),
+            Input::Remark { text } => current.remark = Some(cut(&text)),
+            Input::MoreTime { by } => self.extend(turn.now, policy, by),
+            Input::Leaves => self.leave(turn, policy),
             Input::Exited { exit, survivors } => self.handle_exit(turn, policy, exit, survivors),
             Input::Gone => self.finish(turn, policy),
         }
@@ -176,6 +244,8 @@ impl Unit {
             over_at: None,
             exit: None,
             failure: None,
+            awaits: None,
+            remark: None,
         });
         self.phase = Phase::Starting { alive_at, timeout_at: now + policy.start_timeout };
         turn.actions.push(Action::Spawn { run: id });
@@ -184,6 +254,7 @@ impl Unit {
     fn become_ready(&mut self, turn: &mut Turn<'_>, assumed: bool) {
         let run = self.run.as_mut().expect("a starting unit has a run");
         run.ready_at = Some(turn.now);
+        run.awaits = None;
         self.phase = Phase::Running;
         self.note(turn, Note::Ready { assumed });
     }
@@ -207,6 +278,46 @@ impl Unit {
         self.signal(turn, ladder.signal, ladder.group);
     }
 
+    /// The process leaves by itself: it has its time for that, and hears nothing.
+    fn leave(&mut self, turn: &mut Turn<'_>, policy: &Policy) {
+        if matches!(self.phase, Phase::Starting { .. } | Phase::Running) && !self.is_unstartable() {
+            let ladder = policy.stop;
+            if ladder.timeout.is_zero() {
+                return self.end(turn, Cause::Leaves, ladder);
+            }
+            self.run.as_mut().expect("a run leaves").over_at.get_or_insert(turn.now);
+            let step = Step::Asked { deadline: turn.now + ladder.timeout, group: false };
+            self.phase = Phase::Stopping { cause: Cause::Leaves, step, signal: ladder.signal };
+        }
+    }
+
+    /// Puts off the deadline under way, as far as that goes.
+    fn extend(&mut self, now: Monotonic, policy: &Policy, by: Duration) {
+        let run = self.run.as_ref().expect("only called with a current run");
+        let latest = |begun: Monotonic, timeout: Duration| begun + timeout.saturating_mul(MOST_EXTENDED);
+        match &mut self.phase {
+            Phase::Starting { timeout_at, .. } => {
+                let latest = latest(run.started, policy.start_timeout);
+                *timeout_at = (now + by).min(latest).max(*timeout_at);
+            }
+            Phase::Stopping {
+                cause: Cause::Requested | Cause::Leaves,
+                step: Step::Asked { deadline, .. },
+                ..
+            } => {
+                let latest = latest(run.over_at.unwrap_or(now), policy.stop.timeout);
+                *deadline = (now + by).min(latest).max(*deadline);
+            }
+            Phase::Stopped
+            | Phase::Waiting
+            | Phase::Backoff { .. }
+            | Phase::Running
+            | Phase::Stopping { .. }
+            | Phase::Exited { .. }
+            | Phase::Fatal => {}
+        }
+    }
+
     /// Brings the deadline of one that is being ended forward, never back, and sends the signal of the new
     /// ladder where it is another: a quick stop has its own. One that is being aborted has heard enough.
     fn hurry(&mut self, turn: &mut Turn<'_>, deadline: Monotonic, ladder: Ladder, was: Cause) {
@@ -219,7 +330,7 @@ impl Unit {
         if *current <= turn.now {
             let (cause, signal) = (*cause, *signal);
             self.kill(turn, cause, signal);
-        } else if was == Cause::Requested && *signal != ladder.signal {
+        } else if matches!(was, Cause::Requested | Cause::Leaves) && *signal != ladder.signal {
             *signal = ladder.signal;
             *group |= ladder.group;
             let (signal, group) = (*signal, *group);
@@ -257,7 +368,7 @@ impl Unit {
         let status = run.exit.map(|exit| exit.status);
         let clean = status.is_some_and(|status| status.is_success(&policy.success_codes));
         let cause = match self.phase {
-            Phase::Stopping { cause: Cause::Died, .. } => None,
+            Phase::Stopping { cause: Cause::Died | Cause::Leaves, .. } => None,
             Phase::Stopping { cause, .. } => Some(cause),
             Phase::Stopped
             | Phase::Waiting
@@ -271,36 +382,48 @@ impl Unit {
         let success = clean && !failed && run.failure.is_none();
         let ready = run.ready_at.is_some() || (policy.readiness == Readiness::Success && success);
         let healthy = ready && lived >= policy.healthy_after;
-        self.last = Some(Ending { exit: run.exit, at: turn.now, lived, ready, cause, failure: run.failure });
+        let Run { exit, failure, remark, .. } = run;
+        self.last = Some(Ending { exit, at: turn.now, lived, ready, cause, failure, remark });
         if self.desired == Desired::Down {
             self.phase = Phase::Stopped;
-        } else if cause == Some(Cause::Requested) {
+        } else if cause == Some(Cause::Requested)
+            || (cause == Some(Cause::Signalled) && policy.restart != Restart::Never)
+        {
             self.phase = Phase::Waiting;
             self.reconcile(turn, policy);
         } else if !policy.restart.follows(success) {
             self.phase = Phase::Exited { success };
         } else {
-            self.come_back(turn, policy, healthy);
+            self.come_back(turn, policy, healthy, lived);
         }
     }
 
-    fn come_back(&mut self, turn: &mut Turn<'_>, policy: &Policy, healthy: bool) {
+    fn come_back(&mut self, turn: &mut Turn<'_>, policy: &Policy, healthy: bool, lived: Duration) {
+        let flapping = policy.flapping.as_ref();
+        let verdict = flapping.map_or(Verdict::Calm, |rule| self.flaps.ended(rule, turn.now, lived));
+        if verdict == Verdict::Fatal {
+            self.phase = Phase::Fatal;
+            return;
+        }
         self.restarts = self.restarts.saturating_add(1);
-        if healthy && !turn.storm {
+        if let Verdict::Flap(wait) = verdict {
+            // The waits begin anew too: with long ones the next flap would never come.
+            self.failures = 0;
+            self.phase = Phase::Backoff { until: turn.now + wait };
+        } else if healthy && !turn.storm {
             self.failures = 0;
             self.phase = Phase::Waiting;
             self.reconcile(turn, policy);
         } else {
             self.failures = self.failures.saturating_add(1);
-            self.phase = Phase::Backoff { until: turn.now + delay(policy, self.failures) };
+            let wait = Policy::wait_after(self.failures, policy.delay, policy.delay_max);
+            self.phase = Phase::Backoff { until: turn.now + wait };
         }
     }
 }
 
-/// The wait after `failures` bad ends in a row: `delay`, doubled each time, at most `delay_max`.
-fn delay(policy: &Policy, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(31);
-    policy.delay.saturating_mul(1 << doublings).min(policy.delay_max.max(policy.delay))
+fn cut(text: &str) -> Box<str> {
+    text.chars().take(REMARK_MAX).collect::<String>().into()
 }
 
 impl Readiness {

@@ -17,35 +17,52 @@
 //! | Starting | start timeout | Stopping (unready), or Running where the policy says so | abort signal |
 //! | Starting, Running | `stop` | Stopping (requested), desired down | stop signal |
 //! | Starting, Running | `restart` | Stopping (requested), desired up | stop signal |
+//! | Running | `recycle` | Stopping (requested), desired up | stop signal |
 //! | Starting, Running | `fail` (heartbeat, health check) | Stopping (unhealthy) | abort signal |
+//! | Starting, Running | says that it leaves | Stopping (leaves), desired as before | |
 //! | Starting, Running | exit, nothing left of the group | as *ended* | |
 //! | Starting, Running | exit, group members left | Stopping (died) | kill |
 //! | Stopping | main process exits, group members left | Stopping | stop signal to the group |
 //! | Stopping | deadline | Stopping (killed) | kill |
 //! | Stopping (killed) | ten more seconds | Stopping (stuck) | |
 //! | Stopping | `stop` with a shorter ladder | Stopping, earlier deadline | its signal, where it is another |
+//! | Starting, Stopping (requested, leaves) | asks for more time | the same, later deadline, at most three times the timeout | |
 //! | Stopping | `start` | Stopping, desired up | |
 //! | Stopping | group empty | as *ended* | |
 //!
+//! One that leaves by itself is not signalled, also when it is asked to stop then; its end is one that nobody
+//! asked for.
+//!
 //! *Ended*: with desired down, Stopped. With desired up: after a requested end Starting at once; an end
 //! that the restart policy does not follow up, Exited; after a healthy run Starting at once; otherwise
-//! Backoff, for a time that doubles.
+//! Backoff, for a time that doubles. One that has ended so often that it flaps ([`crate::Flapping`]) waits
+//! longer, and after so many flaps in a row it is Fatal.
 //!
 //! A run that could not be spawned ends the moment it began. A message about a run that is not the
 //! current one is ignored: that is what [`RunId`] is for.
 
+mod change;
 mod drive;
 mod view;
 
+use crate::flapping::Flaps;
 use crate::{Exit, Monotonic, RunId, RunIds};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-pub use view::{State, ordinal, retrying};
+pub use change::{Before, Change};
+pub(crate) use view::seconds;
+pub use view::{State, killing, ordinal, retrying};
 
 /// How long after SIGKILL a process may still be there before it is reported and no longer waited for.
 /// Only an uninterruptible sleep in the kernel takes that long.
 pub const STUCK_AFTER: Duration = Duration::from_secs(10);
+
+/// The most characters of a remark: it is part of a record.
+pub const REMARK_MAX: usize = 160;
+/// How many times its timeout a process that asks for more time may take to become ready or to leave, from
+/// the beginning of that.
+pub const MOST_EXTENDED: u32 = 3;
 
 /// What should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,8 +121,12 @@ pub enum Cause {
     Unready,
     /// It was ready and stopped answering.
     Unhealthy,
+    /// It said that it leaves, by itself.
+    Leaves,
     /// The main process has gone by itself and left others of its group behind.
     Died,
+    /// It went by the very signal that an operator had just sent it: neither failure nor flapping.
+    Signalled,
 }
 
 /// How far the ending of a run has come.
@@ -144,6 +165,10 @@ pub struct Run {
     pub exit: Option<Exit>,
     /// Why it could not be started.
     pub failure: Option<Box<str>>,
+    /// What is waited for, while it starts; with its end only if it was not ready in time.
+    pub awaits: Option<Box<str>>,
+    /// What else is known of its trouble: what it or the kernel said last.
+    pub remark: Option<Box<str>>,
 }
 
 /// The end of the last run.
@@ -161,6 +186,16 @@ pub struct Ending {
     pub cause: Option<Cause>,
     /// Why it could not be started.
     pub failure: Option<Box<str>>,
+    /// What else was known of its trouble.
+    pub remark: Option<Box<str>>,
+}
+
+impl Ending {
+    /// Whether somebody wanted it.
+    #[must_use]
+    pub fn was_requested(&self) -> bool {
+        matches!(self.cause, Some(Cause::Requested | Cause::Signalled))
+    }
 }
 
 /// One supervised process.
@@ -176,6 +211,8 @@ pub struct Unit {
     failures: u32,
     /// Starts that followed an unrequested end.
     restarts: u32,
+    /// Ends that may lead to its being given up.
+    flaps: Flaps,
 }
 
 /// What the caller tells a unit with each input.
@@ -206,6 +243,9 @@ pub enum Input {
         /// Why, as a sentence.
         reason: Box<str>,
     },
+    /// Whoever was about to start it has died before there was a process: nothing speaks against the program, and it
+    /// is started again at once.
+    Lost,
     /// The process could not become the program; its exit follows.
     NotExecuted {
         /// Why, as a sentence.
@@ -213,6 +253,23 @@ pub enum Input {
     },
     /// It is ready.
     Ready,
+    /// It is not ready yet, for this reason.
+    Awaits {
+        /// What is waited for, as a fragment; cut at [`REMARK_MAX`] characters.
+        what: String,
+    },
+    /// Something is known of its trouble: shown with its end.
+    Remark {
+        /// What, as a fragment; cut at [`REMARK_MAX`] characters.
+        text: String,
+    },
+    /// It needs so long from now to become ready, or to leave.
+    MoreTime {
+        /// How long.
+        by: Duration,
+    },
+    /// It begins to leave, though nobody has asked.
+    Leaves,
     /// Its main process has ended.
     Exited {
         /// How.
@@ -290,6 +347,7 @@ impl Unit {
             last: None,
             failures: 0,
             restarts: 0,
+            flaps: Flaps::default(),
         }
     }
 

@@ -40,6 +40,16 @@ impl State {
         }
     }
 
+    /// What happens to a process that stays in this state for too long.
+    #[must_use]
+    pub fn escalation(self) -> Option<&'static str> {
+        match self {
+            Self::Stopping => Some("SIGKILL"),
+            Self::Starting => Some("start_timeout"),
+            Self::Stopped | Self::Running | Self::Backoff | Self::Exited | Self::Fatal => None,
+        }
+    }
+
     /// The worst of several; [`State::Stopped`] of none.
     #[must_use]
     pub fn worst(states: impl IntoIterator<Item = Self>) -> Self {
@@ -93,10 +103,20 @@ impl Unit {
         Some(match self.phase {
             Phase::Backoff { until } => retrying(&reason, until.since(now)),
             Phase::Stopping { step: Step::Asked { deadline, .. }, .. } => {
-                format!("{reason}, SIGKILL in {}", seconds(deadline.since(now)))
+                killing(&reason, deadline.since(now))
             }
             _ => reason,
         })
+    }
+
+    /// How long until something harsher happens to it, which [`State::escalation`] names.
+    #[must_use]
+    pub fn escalates_in(&self, now: Monotonic) -> Option<Duration> {
+        match self.phase {
+            Phase::Stopping { step: Step::Asked { deadline, .. }, .. } => Some(deadline.since(now)),
+            Phase::Starting { timeout_at, .. } => Some(timeout_at.since(now)),
+            _ => None,
+        }
     }
 
     /// As [`Unit::reason`], without the times that pass: it stays true for as long as the phase does.
@@ -105,12 +125,23 @@ impl Unit {
         match self.phase {
             Phase::Backoff { .. } => {
                 let mut text = self.last.as_ref().map(Ending::sentence).unwrap_or_default();
-                if self.failures > 1 {
+                if let Some((_, attempts, window)) = self.flaps.completed() {
+                    text.push_str(&format!(", {} time within {}", ordinal(attempts), seconds(window)));
+                } else if self.failures > 1 {
                     text.push_str(&format!(", {} time", ordinal(self.failures)));
                 }
                 Some(text)
             }
-            Phase::Exited { .. } | Phase::Fatal => self.last.as_ref().map(Ending::sentence),
+            Phase::Exited { .. } => self.last.as_ref().map(Ending::sentence),
+            Phase::Fatal => {
+                let mut text = self.last.as_ref().map(Ending::sentence).unwrap_or_default();
+                if let Some((in_a_row, attempts, window)) = self.flaps.completed() {
+                    let ends = format!(", {} time within {}", ordinal(attempts), seconds(window));
+                    let again = if in_a_row > 1 { format!(", {in_a_row} times over") } else { String::new() };
+                    text = format!("given up: it {text}{ends}{again}");
+                }
+                Some(text)
+            }
             Phase::Stopping { step: Step::Stuck, .. } => {
                 let pid = self.run.as_ref().and_then(|run| run.pid).unwrap_or_default();
                 Some(format!("pid {pid} is still there after SIGKILL: it sleeps in the kernel"))
@@ -121,16 +152,25 @@ impl Unit {
                     Cause::Requested => "asked to stop",
                     Cause::Unready => "was not ready in time",
                     Cause::Unhealthy => "does not answer",
+                    Cause::Leaves => "leaves by itself",
                     Cause::Died => "left processes behind",
+                    Cause::Signalled => "went by a signal that was sent to it",
                 }
                 .into(),
             ),
             Phase::Starting { .. } => {
-                self.run.as_ref().and_then(|run| run.failure.as_deref()).map(str::to_owned)
+                let run = self.run.as_ref();
+                run.and_then(|run| run.failure.as_deref().or(run.awaits.as_deref())).map(str::to_owned)
             }
             Phase::Stopped | Phase::Waiting | Phase::Running => None,
         }
     }
+}
+
+/// A lasting reason with the time until SIGKILL.
+#[must_use]
+pub fn killing(reason: &str, in_: Duration) -> String {
+    format!("{reason}, SIGKILL in {}", seconds(in_))
 }
 
 /// A lasting reason with the time until the next try.
@@ -147,11 +187,12 @@ impl Ending {
             return failure.to_string();
         }
         let after = seconds(self.lived);
+        let remark = self.remark.as_ref().map(|remark| format!(" ({remark})")).unwrap_or_default();
         match (self.cause, self.exit) {
-            (Some(Cause::Unready), _) => format!("was not ready within {after}"),
-            (Some(Cause::Unhealthy), _) => format!("did not answer any more after {after}"),
-            (_, Some(exit)) => format!("{} after {after}", exit.status),
-            (_, None) => "could not be started".into(),
+            (Some(Cause::Unready), _) => format!("was not ready within {after}{remark}"),
+            (Some(Cause::Unhealthy), _) => format!("did not answer any more after {after}{remark}"),
+            (_, Some(exit)) => format!("{}{remark} after {after}", exit.status),
+            (_, None) => format!("ended after {after}, nobody saw how"),
         }
     }
 }

@@ -12,7 +12,7 @@ impl World {
             self.check_seat(index, rested)?;
         }
         if let Some(run) = self.extended {
-            return broken(format!("run {run} was given more time to leave than at first"));
+            return broken(format!("run {run} was given more time to leave than it may have"));
         }
         // A few signals and what a program foretells of itself, for each place.
         let pending = self.kernel.pending();

@@ -9,6 +9,7 @@ mod seen;
 mod world;
 
 use mischief::Mischief;
+use supervise::simulator;
 use world::World;
 
 const STEPS: u64 = 1_000_000;
@@ -16,33 +17,20 @@ const STEPS_PER_SEED: u64 = 2_000;
 /// Enough for each kind of mischief to show: most do within the first few seeds.
 const SEEDS_FOR_MISCHIEF: u64 = 200;
 
-fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
-}
-
 #[test]
 fn the_invariants_hold_whatever_happens() {
-    if let Some(seed) = from_environment("SIMULATION_SEED") {
-        let steps = from_environment("SIMULATION_STEPS").unwrap_or(STEPS_PER_SEED);
-        World::new(seed, None).telling().live(steps).unwrap_or_else(|broken| panic!("{broken}"));
-        return;
-    }
-    let total = from_environment("SIMULATION_STEPS").unwrap_or(STEPS);
-    let mut made = 0;
     let mut seen = seen::Seen::default();
-    for seed in 0.. {
-        if made >= total {
-            break;
+    let is_whole = simulator::play(STEPS, STEPS_PER_SEED, |game| {
+        let mut world = World::new(game.seed, None);
+        if game.is_told {
+            world = world.telling();
         }
-        let mut world = World::new(seed, None);
-        if let Err(broken) = world.live(STEPS_PER_SEED.min(total - made)) {
-            panic!("step {}: {broken}\nplay it again with SIMULATION_SEED={seed}", world.steps());
-        }
-        made += world.steps();
+        world.live(game.steps).map_err(|broken| format!("step {}: {broken}", world.steps()))?;
         seen.add(world.seen());
-    }
-    println!("{made} steps, {seen:?}");
-    if total >= STEPS {
+        Ok(world.steps())
+    });
+    println!("{seen:?}");
+    if is_whole {
         seen.assert_everything_was_seen();
     }
 }

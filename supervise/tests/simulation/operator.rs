@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 use std::time::Duration;
-use supervise::{Ladder, Policy, Readiness, Restart};
+use supervise::{Flapping, Ladder, Policy, Readiness, Restart};
 
 /// Something asked of one unit, or changed around it.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,10 @@ pub(crate) enum Command {
     ForcedStop,
     Restart,
     Fail,
+    /// The process asks for more time.
+    MoreTime,
+    /// The process leaves by itself.
+    Leaves,
     ToggleGate,
     ToggleStorm,
     ChangePolicy,
@@ -22,7 +26,7 @@ pub(crate) enum Command {
 
 impl Command {
     pub(crate) fn random(rng: &mut Rng) -> Self {
-        match rng.u8(..20) {
+        match rng.u8(..24) {
             0..5 => Self::Start,
             5..8 => Self::Stop,
             8 => Self::QuickStop,
@@ -32,6 +36,8 @@ impl Command {
             15..18 => Self::ToggleGate,
             18 if rng.bool() => Self::ToggleStorm,
             18 => Self::HandOver,
+            19..22 => Self::MoreTime,
+            22 => Self::Leaves,
             _ => Self::ChangePolicy,
         }
     }
@@ -56,6 +62,12 @@ pub(crate) fn random_policy(rng: &mut Rng) -> Policy {
         success_codes: if rng.bool() { vec![0] } else { vec![0, 3, 7] },
         delay: Duration::from_millis(rng.u64(100..2000)),
         delay_max: Duration::from_secs(rng.u64(0..60)),
+        flapping: (rng.u8(..3) == 0).then(|| Flapping {
+            attempts: rng.u32(1..6),
+            window: Duration::from_secs(rng.u64(1..120)),
+            retry_in: Duration::from_secs(rng.u64(0..60)),
+            max_retry: rng.i32(-1..4),
+        }),
         healthy_after: short_time(rng),
         readiness,
         start_timeout: short_time(rng) * 4,

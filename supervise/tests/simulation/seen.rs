@@ -14,6 +14,8 @@ pub(crate) struct Seen {
     pub(crate) backoff: u64,
     pub(crate) strays: u64,
     pub(crate) stale: u64,
+    pub(crate) extended: u64,
+    pub(crate) left: u64,
 }
 
 impl Seen {
@@ -29,13 +31,18 @@ impl Seen {
         self.backoff += other.backoff;
         self.strays += other.strays;
         self.stale += other.stale;
+        self.extended += other.extended;
+        self.left += other.left;
     }
 
     /// Every row of the table was walked: a simulation in which something never happens proves nothing.
     pub(crate) fn assert_everything_was_seen(&self) {
-        let Self { spawns, ready, assumed, unready, kills, stuck, died, exited, backoff, strays, stale } =
-            *self;
-        let counts = [spawns, ready, assumed, unready, kills, stuck, died, exited, backoff, strays, stale];
+        let Self { spawns, ready, assumed, unready, kills, stuck, died, exited, backoff, .. } = *self;
+        let Self { strays, stale, extended, left, .. } = *self;
+        let counts = [
+            spawns, ready, assumed, unready, kills, stuck, died, exited, backoff, strays, stale, extended,
+            left,
+        ];
         assert!(counts.iter().all(|&count| count > 20), "something is hardly ever seen: {self:?}");
     }
 }

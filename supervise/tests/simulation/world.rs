@@ -7,7 +7,7 @@ use crate::seen::Seen;
 use fastrand::Rng;
 use std::time::Duration;
 use supervise::simulator::{Kernel, Odds, Place, Violation};
-use supervise::unit::{Cause, Note, Step};
+use supervise::unit::{Cause, MOST_EXTENDED, Note, Step};
 use supervise::{
     Action, Desired, Input, Ladder, Monotonic, Phase, Policy, RunId, RunIds, Timers, Turn, Unit,
 };
@@ -28,6 +28,8 @@ pub(crate) struct Seat {
     pub(crate) killed: Option<RunId>,
     /// When the run that is asked to leave will be killed.
     pub(crate) patience: Option<(RunId, Monotonic)>,
+    /// Whether it asks for more time.
+    pub(crate) asks_for_time: bool,
     pub(crate) longest_delay: Duration,
 }
 
@@ -64,6 +66,7 @@ impl World {
                 asked: None,
                 killed: None,
                 patience: None,
+                asks_for_time: false,
                 longest_delay: Duration::ZERO,
             })
             .collect();
@@ -198,7 +201,16 @@ impl World {
                 seat.unit = serde_json::from_str(&record).expect("a unit");
             }
             Command::Fail => {}
+            Command::MoreTime => seat.asks_for_time = true,
+            Command::Leaves => {
+                let started = matches!(seat.unit.phase(), Phase::Starting { .. } | Phase::Running);
+                let run = seat.unit.run().filter(|run| started && run.failure.is_none());
+                // It knows by itself what others are asked.
+                seat.asked = run.map(|run| (run.id, false)).or(seat.asked);
+                self.seen.left += u64::from(run.is_some());
+            }
         }
+        let by = Duration::from_millis(self.rng.u64(..100_000));
         self.step(index, "command", |seat, turn| {
             let (unit, policy) = (&mut seat.unit, &seat.policy);
             match command {
@@ -208,9 +220,17 @@ impl World {
                 Command::ForcedStop => unit.stop(turn, Ladder::FORCE),
                 Command::Restart => unit.restart(turn, policy),
                 Command::Fail => unit.fail(turn, policy),
+                Command::MoreTime | Command::Leaves => {
+                    let more = Input::MoreTime { by };
+                    let input = if matches!(command, Command::Leaves) { Input::Leaves } else { more };
+                    let run = unit.run().map(|run| run.id);
+                    run.into_iter().for_each(|run| unit.handle(turn, policy, run, input.clone()));
+                }
                 Command::ToggleGate | Command::ToggleStorm | Command::ChangePolicy | Command::HandOver => {}
             }
-        })
+        })?;
+        self.seats[index].asks_for_time = false;
+        Ok(())
     }
 
     /// One input to one unit, everything that follows from it, and the check.
@@ -304,7 +324,9 @@ impl World {
 
     fn observe(&mut self, index: usize) {
         let seat = &mut self.seats[index];
-        seat.longest_delay = seat.longest_delay.max(seat.policy.delay).max(seat.policy.delay_max);
+        let retry = seat.policy.flapping.map_or(Duration::ZERO, |flapping| flapping.retry_in);
+        let waits = [seat.policy.delay, seat.policy.delay_max, retry];
+        seat.longest_delay = waits.into_iter().fold(seat.longest_delay, Duration::max);
         match seat.unit.phase() {
             Phase::Stopping { cause: Cause::Died, .. } => self.seen.died += 1,
             Phase::Exited { .. } => self.seen.exited += 1,
@@ -318,9 +340,10 @@ impl World {
         }
     }
 
-    /// Once a run is asked to leave, its time only gets shorter.
+    /// Once a run is asked to leave, its time only gets shorter, unless it asks for more itself; and that has
+    /// an end.
     fn check_patience(&mut self, index: usize) {
-        let Seat { unit, patience, .. } = &mut self.seats[index];
+        let Seat { unit, patience, policy, asks_for_time, .. } = &mut self.seats[index];
         let asked_until = match (unit.run(), unit.phase()) {
             (Some(run), Phase::Stopping { step: Step::Asked { deadline, .. }, .. }) => {
                 Some((run.id, deadline))
@@ -329,7 +352,12 @@ impl World {
         };
         if let (Some((run, before)), Some((same, after))) = (*patience, asked_until) {
             if run == same && after > before {
-                self.extended = Some(run);
+                let begun = unit.run().and_then(|run| run.over_at).unwrap_or(after);
+                let latest = begun + policy.stop.timeout * MOST_EXTENDED;
+                self.seen.extended += 1;
+                if !*asks_for_time || after > latest {
+                    self.extended = Some(run);
+                }
             }
         }
         *patience = asked_until;

@@ -27,6 +27,7 @@ pub(crate) fn policy() -> Policy {
         success_codes: vec![0],
         delay: seconds(1.0),
         delay_max: seconds(60.0),
+        flapping: None,
         healthy_after: seconds(1.0),
         readiness: Readiness::Told,
         start_timeout: seconds(60.0),

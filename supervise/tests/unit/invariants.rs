@@ -52,6 +52,7 @@ fn one_that_nothing_will_wake_is_found() {
 fn a_deadline_in_the_past_is_found_once_all_is_done() {
     let mut bench = Bench::with(Policy { readiness: Readiness::Alive(seconds(1.0)), ..policy() });
     bench.start();
+    bench.handle(Input::Spawned { pid: 10 });
     assert!(violation(&bench.unit, 1.5, true).contains("in the past"));
     assert_eq!(check_unit(&bench.unit, moment(1.5), true, false), Ok(()));
 }

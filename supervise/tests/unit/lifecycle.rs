@@ -217,6 +217,7 @@ fn messages_about_a_run_that_is_over_are_ignored() {
     let stale = [
         Input::Spawned { pid: 99 },
         Input::NotSpawned { reason: "late".into() },
+        Input::Lost,
         Input::NotExecuted { reason: "late".into() },
         Input::Ready,
         exited(1, true),
@@ -258,6 +259,21 @@ fn a_run_that_cannot_be_spawned_while_it_is_stopped_is_stopped() {
     bench.stop();
     bench.handle(Input::NotSpawned { reason: "too many processes".into() });
     assert_eq!(bench.phase(), Phase::Stopped);
+}
+
+#[test]
+fn a_run_that_was_lost_before_it_had_a_process_counts_for_nothing() {
+    for restart in [Restart::Always, Restart::OnFailure, Restart::Never] {
+        let mut bench = Bench::with(Policy { restart, ..policy() });
+        bench.start();
+        bench.handle(Input::Lost);
+        assert_eq!(bench.take(), [spawn(1), spawn(2)], "{restart:?}");
+        assert_eq!((bench.unit.restarts(), bench.unit.last()), (0, None));
+        bench.stop();
+        bench.take();
+        bench.handle(Input::Lost);
+        assert_eq!((bench.phase(), bench.take()), (Phase::Stopped, vec![]));
+    }
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 mod backoff;
 mod bench;
+mod changes;
+mod flapping;
 mod invariants;
 mod lifecycle;
+mod own_words;
 mod readiness;
 mod reasons;
 mod stop_ladder;

@@ -126,3 +126,15 @@ fn the_next_run_has_to_become_ready_anew() {
     assert!(!bench.unit.is_ready());
     assert_eq!(bench.due(), Some(70.0));
 }
+
+#[test]
+fn the_time_of_one_whose_process_comes_late_begins_with_it() {
+    let mut bench = Bench::with(Policy { readiness: Readiness::ToldOrAlive(seconds(2.0)), ..policy() });
+    bench.start();
+    bench.take();
+    bench.now = 5.0;
+    bench.handle(Input::Spawned { pid: 10 });
+    assert_eq!((bench.due(), bench.unit.run().map(|run| run.started)), (Some(7.0), Some(moment(5.0))));
+    bench.at(7.0).deadline();
+    assert_eq!(bench.phase(), Phase::Running);
+}

@@ -101,6 +101,14 @@ fn one_that_left_others_behind_tells_its_own_end() {
 }
 
 #[test]
+fn one_that_has_gone_without_a_witness_is_not_taken_for_one_that_never_was() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.at(3.0).handle(Input::Gone);
+    assert_eq!(bench.reason(), "ended after 3 s, nobody saw how, retrying in 1 s");
+}
+
+#[test]
 fn numbers_are_spoken_as_a_person_would() {
     let spoken: Vec<String> = [1, 3, 9, 10, 11, 12, 13, 21, 22, 23, 101, 111, 112].map(ordinal).into();
     let expected = [
@@ -126,4 +134,30 @@ fn a_set_is_shown_in_the_state_of_its_worst_process() {
     }
     assert_eq!(State::worst([]), State::Stopped);
     assert_eq!(State::Backoff.to_string(), "BACKOFF");
+}
+
+#[test]
+fn what_else_is_known_is_told_while_it_starts_and_with_its_end() {
+    let mut bench = Bench::new();
+    bench.start();
+    let text = "waiting for 127.0.0.1:80: connection refused".to_owned();
+    bench.handle(Input::Awaits { what: text });
+    assert_eq!(bench.reason(), "waiting for 127.0.0.1:80: connection refused");
+    bench.at(60.0).deadline();
+    bench.at(60.1).exit(1);
+    let unready = "was not ready within 60 s (waiting for 127.0.0.1:80: connection refused)";
+    assert_eq!(bench.reason(), format!("{unready}, retrying in 1 s"));
+}
+
+#[test]
+fn what_was_waited_for_is_over_when_the_process_is_ready_and_never_grows_a_record() {
+    let mut bench = Bench::new();
+    bench.start();
+    bench.handle(Input::Awaits { what: "x".repeat(100_000) });
+    assert_eq!(bench.reason().len(), supervise::unit::REMARK_MAX);
+    bench.handle(Input::Ready);
+    bench.handle(Input::Remark { text: "out of memory".into() });
+    let status = ExitStatus::Signal { number: 9, core_dumped: false };
+    bench.at(0.5).handle(Input::Exited { exit: Exit::bare(status), survivors: false });
+    assert_eq!(bench.reason(), "was killed by SIGKILL (out of memory) after 0.5 s, retrying in 1 s");
 }

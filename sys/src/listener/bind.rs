@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::sys::socket::{AddressFamily, SockType, bind};
 
 use super::address::Address;
-use super::unix::{bind_file, clear_stale, remove_if_same, stream};
+use super::flow;
+use super::unix::{SocketFile, bind_file, change_access, clear_stale, is_same, stream};
 use crate::ancillary::{get_option, set_option};
 use crate::errno::check;
 use crate::fd::FileId;
@@ -17,6 +18,8 @@ pub struct Options {
     pub backlog: u32,
     /// TCP: several sockets may share the address if all of them say so.
     pub reuse_port: bool,
+    /// TCP: as if [`Listener::hold_back`] had been called before anybody could connect.
+    pub held_back: bool,
     /// IPv6: no IPv4 through this socket.
     pub v6only: bool,
     /// The mode of a socket file.
@@ -32,6 +35,7 @@ impl Default for Options {
         Self {
             backlog: 2048,
             reuse_port: false,
+            held_back: false,
             v6only: false,
             unix_mode: 0o666,
             unix_owner: (None, None),
@@ -76,6 +80,10 @@ impl Listener {
                     set_option(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only)?;
                 }
                 bind(fd.as_raw_fd(), &system)?;
+                if options.held_back {
+                    // A sandbox without the filter is no reason not to listen: clients come a little early.
+                    let _ = flow::hold_back(fd.as_fd(), true);
+                }
             }
         }
         let mut listener = Self { fd, address: address.clone(), file };
@@ -156,15 +164,61 @@ impl Listener {
         set_option(self.fd.as_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, i32::from(reuse))
     }
 
+    /// The socket's file, if this program made one.
+    #[must_use]
+    pub fn socket_file(&self) -> Option<SocketFile> {
+        match (&self.address, self.file) {
+            (Address::Unix(path), Some(id)) => Some(SocketFile { path: path.clone(), id }),
+            _ => None,
+        }
+    }
+
+    /// Lets nobody begin a connection to a TCP socket, or lets them again. Whoever tries meanwhile hears nothing
+    /// and tries again, first after a second, and comes to another socket of that address if this one has been
+    /// closed by then. Connections and the queue go on as they are.
+    ///
+    /// # Errors
+    /// A Unix socket knows nothing of it.
+    pub fn hold_back(&self, held: bool) -> io::Result<()> {
+        flow::hold_back(self.fd.as_fd(), held)
+    }
+
+    /// Of the sockets that share the address of this one, new connections go to those of these numbers, or to
+    /// each its part if none is named. The kernel numbers them as they began to listen; when one is closed, the
+    /// last takes its place.
+    ///
+    /// # Errors
+    /// The socket has never shared its address.
+    pub fn steer(&self, among: &[u32]) -> io::Result<()> {
+        flow::steer(self.fd.as_fd(), among)
+    }
+
+    /// Changes the mode and the owner of the socket file: the queue stays as it is.
+    ///
+    /// # Errors
+    /// The file is not the one that this program made, or may not be given away.
+    pub fn set_file_access(&self, mode: u32, owner: (Option<u32>, Option<u32>)) -> io::Result<()> {
+        match (&self.address, self.file) {
+            (Address::Unix(path), Some(file)) => change_access(path, file, mode, owner),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether clients still find the socket: its file may have been removed or replaced.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        match (&self.address, self.file) {
+            (Address::Unix(path), Some(file)) => is_same(path, file).unwrap_or(false),
+            _ => true,
+        }
+    }
+
     /// Removes the socket file if this program made it and it still is the same one; tells whether.
     ///
     /// # Errors
     /// The directory may not be written.
     pub fn unlink_if_ours(&self) -> io::Result<bool> {
-        match (&self.address, self.file) {
-            (Address::Unix(path), Some(file)) => remove_if_same(path, file),
-            _ => Ok(false),
-        }
+        self.socket_file().map_or(Ok(false), |file| file.remove_if_same())
     }
 
     /// Gives the descriptor back, to be kept over an exec. A socket file stays.

@@ -5,8 +5,10 @@
 
 mod address;
 mod bind;
+mod flow;
 mod unix;
 
 pub use address::Address;
 pub use bind::{Listener, Options};
+pub use unix::SocketFile;
 pub(crate) use unix::{bind_file, clear_stale};

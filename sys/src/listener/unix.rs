@@ -3,15 +3,15 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, bind, connect, socket};
 use nix::sys::stat::{Mode, umask};
 
 use super::address::Address;
-use crate::fd::FileId;
+use crate::fd::{FileId, identity};
 
 /// Removes the socket file a dead process left behind. Anything else in the place is an error: `AddrInUse` for a
 /// socket somebody still serves, `AlreadyExists` for what is no socket.
@@ -66,19 +66,62 @@ pub(crate) fn bind_file(
         Ok(())
     };
     finish().inspect_err(|_| {
-        let _ = remove_if_same(path, id);
+        let _ = SocketFile { path: path.to_path_buf(), id }.remove_if_same();
     })?;
     Ok(id)
 }
 
-/// Removes a socket file if it still is the one of that identity.
-pub(super) fn remove_if_same(path: &Path, id: FileId) -> io::Result<bool> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.dev() == id.device && found.ino() == id.inode => {
-            fs::remove_file(path)?;
-            Ok(true)
+/// A socket's file, which stays when the socket is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketFile {
+    pub(super) path: PathBuf,
+    pub(super) id: FileId,
+}
+
+impl SocketFile {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it if it still is the same one; tells whether.
+    ///
+    /// # Errors
+    /// The directory may not be written.
+    pub fn remove_if_same(&self) -> io::Result<bool> {
+        let is_same = is_same(&self.path, self.id)?;
+        if is_same {
+            fs::remove_file(&self.path)?;
         }
-        Ok(_) => Ok(false),
+        Ok(is_same)
+    }
+}
+
+/// Changes the mode and the owner of the socket file of that identity, whatever is at its path meanwhile.
+pub(super) fn change_access(
+    path: &Path,
+    id: FileId,
+    mode: u32,
+    owner: (Option<u32>, Option<u32>),
+) -> io::Result<()> {
+    let flags = libc::O_PATH | libc::O_NOFOLLOW;
+    let file = fs::File::options().read(true).custom_flags(flags).open(path)?;
+    if identity(&file)? != id {
+        let text = format!("{} is another's by now", path.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
+    let file = format!("/proc/self/fd/{}", file.as_raw_fd());
+    if owner != (None, None) {
+        std::os::unix::fs::chown(&file, owner.0, owner.1)?;
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(mode & 0o777))
+}
+
+/// Whether the file at a path is the one of that identity.
+pub(super) fn is_same(path: &Path, id: FileId) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.dev() == id.device && found.ino() == id.inode),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

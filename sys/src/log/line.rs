@@ -9,6 +9,9 @@ use tracing::field::{Field, Visit};
 use super::json::{write_float, write_string};
 use super::subscriber::Format;
 
+/// Fields for programs that read the log: whom the message is about.
+const SUBJECT: [&str; 3] = ["worker", "companion", "pid"];
+
 /// A line in the making: the message apart from the fields, since it comes first wherever it was named.
 pub(super) struct Line {
     format: Format,
@@ -50,6 +53,11 @@ impl Line {
         out
     }
 
+    /// Whether a field says what the message says, too: as text it is not repeated.
+    fn is_in_message(&self, field: &Field) -> bool {
+        self.format != Format::Json && SUBJECT.contains(&field.name())
+    }
+
     fn key(&mut self, field: &Field) {
         let name = field.name().trim_start_matches("r#");
         if self.format == Format::Json {
@@ -68,6 +76,9 @@ impl Line {
             self.message.push_str(value);
             return;
         }
+        if self.is_in_message(field) {
+            return;
+        }
         self.key(field);
         let plain = !value.is_empty()
             && !value.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '='));
@@ -81,7 +92,7 @@ impl Line {
     fn bare(&mut self, field: &Field, value: &dyn fmt::Display) {
         if field.name() == "message" {
             let _ = write!(self.message, "{value}");
-        } else {
+        } else if !self.is_in_message(field) {
             self.key(field);
             let _ = write!(self.fields, "{value}");
         }

@@ -1,6 +1,7 @@
 //! The subscriber: level, format, and the one lock around the output.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -84,12 +85,18 @@ pub fn dropped() -> u64 {
     STATE.get().map_or(0, |state| lock(state).output.dropped())
 }
 
-/// Whether standard error is read by a journal, as its `JOURNAL_STREAM` (device:inode) says.
+/// Whether standard error is read by a journal.
 #[must_use]
 pub fn journal_reads() -> bool {
+    is_journal(io::stderr())
+}
+
+/// Whether a stream is read by a journal, as its `JOURNAL_STREAM` (device:inode) says.
+#[must_use]
+pub fn is_journal(stream: impl AsFd) -> bool {
     let Ok(variable) = std::env::var("JOURNAL_STREAM") else { return false };
     let Some((device, inode)) = variable.split_once(':') else { return false };
-    crate::fd::identity(io::stderr()).is_ok_and(|found| {
+    crate::fd::identity(stream).is_ok_and(|found| {
         Ok(found.device) == device.parse::<u64>() && Ok(found.inode) == inode.parse::<u64>()
     })
 }

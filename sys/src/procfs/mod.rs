@@ -5,6 +5,7 @@ mod stat;
 mod waiting;
 
 pub use stat::{
-    Stat, boot_id, children_of, comm, executable, group_of, own_children, owner, processes, pss_kib, stat,
+    Stat, boot_id, children_of, comm, executable, group_of, is_traced, own_children, owner, pid_namespace,
+    processes, pss_kib, stat, variable,
 };
 pub use waiting::{descriptor_count, socket_inodes, waits_on};

@@ -120,6 +120,14 @@ pub fn comm(pid: i32) -> Option<String> {
     Some(String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes)).into_owned())
 }
 
+/// Whether a debugger is attached to a process.
+#[must_use]
+pub fn is_traced(pid: i32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let tracer = text.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+    tracer.is_some_and(|tracer| tracer.trim() != "0")
+}
+
 /// The program file a process runs, by identity: the same for two processes that run the same file.
 #[must_use]
 pub fn executable(pid: i32) -> Option<(PathBuf, crate::fd::FileId)> {
@@ -128,6 +136,21 @@ pub fn executable(pid: i32) -> Option<(PathBuf, crate::fd::FileId)> {
     let found = fs::metadata(&link).ok()?;
     let id = crate::fd::FileId { device: found.dev(), inode: found.ino() };
     Some((fs::read_link(&link).ok()?, id))
+}
+
+/// A variable of the environment that a process was started with. `None` also for a process that may not be
+/// looked into.
+#[must_use]
+pub fn variable(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let value = |pair: &[u8]| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    environment.split(|&byte| byte == 0).find_map(value)
+}
+
+/// The name of the namespace in which this process's numbers mean something.
+#[must_use]
+pub fn pid_namespace() -> Option<String> {
+    Some(fs::read_link("/proc/self/ns/pid").ok()?.to_str()?.to_owned())
 }
 
 /// The random name of this boot of the machine.

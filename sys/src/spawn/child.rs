@@ -7,8 +7,11 @@ use std::ptr;
 
 use libc::{c_int, c_long};
 
+use super::command::Handover;
 use super::plan::{Announcement, PID_ROOM, Plan};
+use super::resume;
 use super::stage::{SpawnFailure, Stage};
+use crate::fail_point;
 
 type Step = Result<(), SpawnFailure>;
 
@@ -18,11 +21,23 @@ pub(super) fn run(plan: &mut Plan<'_>) -> ! {
         Ok(()) => execute(plan),
         Err(failure) => failure,
     };
-    report(plan, failure);
+    report(plan.status, plan.announcement.as_mut(), failure);
     exit()
 }
 
-fn exit() -> ! {
+/// The rest of it in the launcher's image.
+pub(super) fn go_on(plan: &mut Plan<'_>) -> ! {
+    // The mask is as it was, everything blocked; the start of this image may have changed dispositions.
+    default_dispositions(plan.dispositions);
+    let failure = match settle(plan) {
+        Ok(()) => execute(plan),
+        Err(failure) => failure,
+    };
+    report(plan.status, plan.announcement.as_mut(), failure);
+    exit()
+}
+
+pub(super) fn exit() -> ! {
     // SAFETY: _exit runs no code of this process.
     unsafe { libc::_exit(127) }
 }
@@ -39,15 +54,27 @@ fn done(stage: Stage, result: c_long) -> Step {
 
 fn prepare(plan: &mut Plan<'_>) -> Step {
     default_dispositions(plan.dispositions);
+    fail_point::reach("spawn-before-session");
     // SAFETY: no arguments.
     done(Stage::Session, c_long::from(unsafe { libc::setsid() }))?;
     if let Some(announcement) = &mut plan.announcement {
+        fail_point::reach("spawn-before-letter");
         announce(announcement)?;
+        fail_point::reach("spawn-after-letter");
     }
     place_descriptors(plan)?;
+    if let Some(handover) = plan.handover {
+        hand_over(plan, handover)?;
+    }
     set_attributes(plan)?;
     set_limits(plan)?;
     become_user(plan)?;
+    settle(plan)
+}
+
+/// What is done as the process's user. A launcher does it once more: what the first time had nothing to do, and
+/// what its exec may have undone.
+fn settle(plan: &mut Plan<'_>) -> Step {
     if let Some(cwd) = plan.cwd {
         // SAFETY: a valid C string.
         done(Stage::Directory, c_long::from(unsafe { libc::chdir(cwd.as_ptr()) }))?;
@@ -60,7 +87,10 @@ fn prepare(plan: &mut Plan<'_>) -> Step {
     }
     die_with_parent(plan)?;
     write_own_pid(plan);
-    empty_mask()
+    if plan.announcement.is_some() {
+        fail_point::reach("spawn-before-exec");
+    }
+    if plan.handover.is_some() { Ok(()) } else { empty_mask() }
 }
 
 /// Every signal's default action: handlers would be lost at exec anyway, but what was ignored would stay so.
@@ -140,21 +170,46 @@ fn place_descriptors(plan: &mut Plan<'_>) -> Step {
     Ok(())
 }
 
+/// Puts what a launcher needs where it finds it: before the limit of open files is set, and while the process may
+/// open what its user may not.
+fn hand_over(plan: &Plan<'_>, handover: &Handover) -> Step {
+    let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: a valid C string and plain integers.
+    let mut file = unsafe { libc::open(handover.env_file.as_ptr(), flags) };
+    if file == -1 && handover.is_optional && errno() == libc::ENOENT {
+        // SAFETY: as above.
+        file = unsafe { libc::open(c"/dev/null".as_ptr(), flags) };
+    }
+    done(Stage::EnvFile, c_long::from(file))?;
+    put(Stage::EnvFile, file, handover.first + resume::ENV_FILE)?;
+    put(Stage::Descriptors, plan.status, handover.first + resume::STATUS)?;
+    if let Some(announcement) = &plan.announcement {
+        put(Stage::Descriptors, announcement.socket, handover.first + resume::LETTER)?;
+    }
+    Ok(())
+}
+
 fn open_files(plan: &Plan<'_>) -> Step {
     for (path, target) in plan.files {
         let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOCTTY | libc::O_CLOEXEC;
         // SAFETY: a valid C string and plain integers.
         let file = unsafe { libc::open(path.as_ptr(), flags, 0o666) };
         done(Stage::Output, c_long::from(file))?;
-        if file == *target {
-            // SAFETY: plain integers; the flag is taken off the number that is to stay.
-            done(Stage::Output, c_long::from(unsafe { libc::fcntl(file, libc::F_SETFD, 0) }))?;
-        } else {
-            // SAFETY: as for the other descriptors; the number opened is close-on-exec.
-            done(Stage::Output, c_long::from(unsafe { libc::dup2(file, *target) }))?;
-        }
+        put(Stage::Output, file, *target)?;
     }
     Ok(())
+}
+
+/// Lets a close-on-exec descriptor survive exec under another number, or its own.
+fn put(stage: Stage, fd: c_int, target: c_int) -> Step {
+    let result = if fd == target {
+        // SAFETY: plain integers; the flag is taken off the number that is to stay.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, 0) }
+    } else {
+        // SAFETY: as for the other descriptors.
+        unsafe { libc::dup2(fd, target) }
+    };
+    done(stage, c_long::from(result))
 }
 
 /// A close-on-exec duplicate at `base` or higher, or the number itself when it is there already and shared
@@ -308,7 +363,8 @@ fn empty_mask() -> Step {
 /// Returns only when nothing could be executed.
 fn execute(plan: &Plan<'_>) -> SpawnFailure {
     let (argv, envp) = (plan.argv.as_ptr(), plan.envp.as_ptr());
-    let failed = |errno| SpawnFailure { stage: Stage::Execute, errno };
+    let stage = if plan.handover.is_some() { Stage::Launcher } else { Stage::Execute };
+    let failed = |errno| SpawnFailure { stage, errno };
     if let Some(image) = plan.image {
         // SAFETY: NULL-terminated arrays of valid C strings, and an open descriptor.
         unsafe {
@@ -333,10 +389,10 @@ fn execute(plan: &Plan<'_>) -> SpawnFailure {
 
 /// Tells the third party and the parent. What cannot be told is not waited for but by the parent's own means:
 /// the end of the process.
-fn report(plan: &mut Plan<'_>, failure: SpawnFailure) {
+pub(super) fn report(status: c_int, announcement: Option<&mut Announcement>, failure: SpawnFailure) {
     let code = failure.stage.code().to_le_bytes();
     let errno = failure.errno.to_le_bytes();
-    if let Some(announcement) = &mut plan.announcement {
+    if let Some(announcement) = announcement {
         if failure.stage != Stage::Announce {
             let bytes = announcement.failed.bytes_mut();
             patch(bytes, announcement.stage_offset, code);
@@ -348,7 +404,7 @@ fn report(plan: &mut Plan<'_>, failure: SpawnFailure) {
     patch(&mut message, 0, code);
     patch(&mut message, 4, errno);
     // SAFETY: the buffer is valid for its length; a pipe takes eight bytes whole or not at all.
-    unsafe { libc::write(plan.status, message.as_ptr().cast(), message.len()) };
+    unsafe { libc::write(status, message.as_ptr().cast(), message.len()) };
 }
 
 fn patch(bytes: &mut [u8], offset: usize, value: [u8; 4]) {

@@ -1,7 +1,7 @@
 //! What a caller says about a process to start.
 
 use std::ffi::CString;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
 /// A limit without a bound.
 pub const UNLIMITED: u64 = libc::RLIM_INFINITY;
@@ -43,6 +43,23 @@ pub struct Letter<'fd> {
     pub send: Vec<BorrowedFd<'fd>>,
 }
 
+/// What a launcher is handed: the program named in the [`Command`] is not the process's own yet, but goes on where
+/// this one leaves off ([`super::Handed::resume`]), because what is left needs memory and a parser. Every signal stays
+/// blocked until then, and the status pipe and the letter's socket stay open.
+///
+/// What it is handed has the numbers from `first` on: `order`, the file of variables, the status pipe, and the
+/// letter's socket where there is a letter.
+#[derive(Debug)]
+pub struct Handover {
+    /// What the launcher is to do.
+    pub order: OwnedFd,
+    /// A file that is opened before the process changes its user.
+    pub env_file: CString,
+    /// Whether that may be missing: then it is `/dev/null`.
+    pub is_optional: bool,
+    pub first: RawFd,
+}
+
 /// A process to start. [`Command::default`] is empty: no program, no descriptor, nothing changed.
 #[derive(Debug, Default)]
 pub struct Command<'fd> {
@@ -78,4 +95,5 @@ pub struct Command<'fd> {
     /// Sent by the kernel when the thread that spawned the process ends: spawn from the main thread.
     pub parent_death_signal: Option<i32>,
     pub letter: Option<Letter<'fd>>,
+    pub handover: Option<Handover>,
 }

@@ -17,13 +17,20 @@
 //! nice, oom_score_adj, limits, groups, gid, uid (verified), directory (as the user), no_new_privs, the
 //! parent-death signal (a change of uid would clear it) with a check that the parent still lives, LISTEN_PID,
 //! mask emptied, exec.
+//!
+//! Where that is not enough, for a file has to be parsed before the program is known, the first exec is that of
+//! a *launcher* ([`Handover`]): the same process, dressed already, with all signals still blocked and the status
+//! pipe still open. It goes on with the directory and what follows ([`Handed::resume`]); seen from outside the
+//! way to exec is one.
 
 mod child;
 mod command;
 mod plan;
+mod resume;
 mod stage;
 mod start;
 
-pub use command::{Command, Identity, Letter, Limit, UNLIMITED};
+pub use command::{Command, Handover, Identity, Letter, Limit, UNLIMITED};
+pub use resume::{Failed, Handed};
 pub use stage::{SpawnFailure, SpawnProgress, Stage};
 pub use start::{Spawned, read_status, spawn};

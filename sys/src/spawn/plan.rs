@@ -2,12 +2,13 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::ptr;
 
 use libc::c_char;
 
-use super::command::{Command, Identity, Letter, Limit};
+use super::command::{Command, Handover, Identity, Letter, Limit};
+use super::resume;
 use crate::ancillary::Envelope;
 
 /// Room for the ten digits of any process's number and the NUL.
@@ -53,6 +54,7 @@ pub(super) struct Plan<'a> {
     pub(super) no_new_privileges: bool,
     pub(super) parent_death_signal: Option<i32>,
     pub(super) announcement: Option<Announcement>,
+    pub(super) handover: Option<&'a Handover>,
 }
 
 impl<'a> Plan<'a> {
@@ -63,6 +65,8 @@ impl<'a> Plan<'a> {
         let moves = moves(command)?;
         let targets =
             moves.iter().map(|entry| entry.target).chain(command.files.iter().map(|(_, target)| *target));
+        let handed = command.handover.iter().map(|handover| handover.first + resume::LETTER);
+        let targets = targets.chain(handed);
         let base = targets.map(|target| target + 1).max().unwrap_or(0).max(3);
         let mut own_pid: Vec<Vec<u8>> = command.own_pid.iter().map(|name| slot(name)).collect();
         let mut envp: Vec<*const c_char> = command.env.iter().map(|entry| entry.as_ptr()).collect();
@@ -93,6 +97,7 @@ impl<'a> Plan<'a> {
             no_new_privileges: command.no_new_privileges,
             parent_death_signal: command.parent_death_signal,
             announcement: command.letter.as_ref().map(announcement).transpose()?,
+            handover: command.handover.as_ref(),
         })
     }
 }
@@ -108,11 +113,12 @@ fn nofile_resource() -> u32 {
 
 fn moves(command: &Command<'_>) -> io::Result<Vec<Move>> {
     let mut moves: Vec<Move> = Vec::with_capacity(command.fds.len());
-    for (source, target) in &command.fds {
-        if *target < 0 || *target > 1 << 20 || moves.iter().any(|entry| entry.target == *target) {
+    let order = command.handover.iter().map(|handover| (handover.order.as_fd(), handover.first));
+    for (source, target) in command.fds.iter().copied().chain(order) {
+        if !(0..=1 << 20).contains(&target) || moves.iter().any(|entry| entry.target == target) {
             return Err(invalid(&format!("descriptor number {target} cannot be given to a process twice")));
         }
-        moves.push(Move { source: source.as_raw_fd(), target: *target });
+        moves.push(Move { source: source.as_raw_fd(), target });
     }
     for (index, (_, target)) in command.files.iter().enumerate() {
         let taken =
@@ -124,7 +130,7 @@ fn moves(command: &Command<'_>) -> io::Result<Vec<Move>> {
     Ok(moves)
 }
 
-fn announcement(letter: &Letter<'_>) -> io::Result<Announcement> {
+pub(super) fn announcement(letter: &Letter<'_>) -> io::Result<Announcement> {
     for offset in [letter.failed_stage_offset, letter.failed_errno_offset] {
         if offset.checked_add(4).is_none_or(|end| end > letter.failed.len()) {
             return Err(invalid("the letter about a failure has no room for its reason"));

@@ -22,6 +22,13 @@ pub enum Stage {
     SignalMask,
     Execute,
     Output,
+    /// Opening or reading the file of variables.
+    EnvFile,
+    /// Executing the launcher, or what it was told.
+    Launcher,
+    /// A variable that a placeholder names is not set. In the place of an error number: which one of the
+    /// specification's.
+    Variable,
     /// A code of a newer program.
     Unknown(u32),
 }
@@ -48,6 +55,9 @@ impl Stage {
             Self::SignalMask => 13,
             Self::Execute => 14,
             Self::Output => 15,
+            Self::EnvFile => 16,
+            Self::Launcher => 17,
+            Self::Variable => 18,
             Self::Limit(resource) => LIMITS.saturating_add(resource),
             Self::Unknown(code) => code,
         }
@@ -71,6 +81,9 @@ impl Stage {
             13 => Self::SignalMask,
             14 => Self::Execute,
             15 => Self::Output,
+            16 => Self::EnvFile,
+            17 => Self::Launcher,
+            18 => Self::Variable,
             LIMITS..=0xffff => Self::Limit(code - LIMITS),
             code => Self::Unknown(code),
         }
@@ -88,7 +101,10 @@ impl SpawnFailure {
     /// The reason as a person wants it: `cannot execute /opt/x: No such file or directory`.
     #[must_use]
     pub fn describe(&self, program: &str, cwd: Option<&str>) -> String {
-        let reason = text(self.errno);
+        let reason = match self.needs() {
+            Some(needs) => format!("{} ({needs})", text(self.errno)),
+            None => text(self.errno).to_owned(),
+        };
         match self.stage {
             Stage::Session => format!("cannot start {program}: cannot begin a session: {reason}"),
             Stage::Announce => format!("cannot start {program}: cannot tell the master of it: {reason}"),
@@ -97,7 +113,7 @@ impl SpawnFailure {
             Stage::Nice => format!("cannot start {program}: cannot set nice: {reason}"),
             Stage::OomScore => format!("cannot start {program}: cannot set oom_score_adj: {reason}"),
             Stage::Limit(resource) => match crate::limits::name(resource) {
-                Some(name) => format!("cannot start {program}: cannot set the limit {name}: {reason}"),
+                Some(name) => format!("cannot start {program}: cannot set limits.{name}: {reason}"),
                 None => format!("cannot start {program}: cannot set limit number {resource}: {reason}"),
             },
             Stage::Groups => format!("cannot start {program}: cannot set its groups: {reason}"),
@@ -112,8 +128,29 @@ impl SpawnFailure {
             Stage::ParentDeath => format!("cannot start {program}: its parent is gone: {reason}"),
             Stage::SignalMask => format!("cannot start {program}: cannot empty the signal mask: {reason}"),
             Stage::Output => format!("cannot start {program}: cannot open the file for its output: {reason}"),
+            Stage::EnvFile => format!("cannot start {program}: cannot read its env_file: {reason}"),
+            Stage::Launcher => format!(
+                "cannot start {program}: the supervisor's own program, which reads its env_file, cannot be executed as its user: {reason}"
+            ),
+            Stage::Variable => {
+                format!("cannot start {program}: a variable that a placeholder names is not set")
+            }
             Stage::Execute => format!("cannot execute {program}: {reason}"),
             Stage::Unknown(code) => format!("cannot start {program}: step {code} failed: {reason}"),
+        }
+    }
+
+    /// Which capability was missing, where that is why.
+    fn needs(self) -> Option<&'static str> {
+        if !matches!(self.errno, libc::EPERM | libc::EACCES) {
+            return None;
+        }
+        match self.stage {
+            Stage::Nice => Some("a value below arbiter's own needs CAP_SYS_NICE"),
+            Stage::OomScore => Some("a value below arbiter's own needs CAP_SYS_RESOURCE"),
+            Stage::Groups | Stage::Gid => Some("arbiter needs CAP_SETGID for that, as root has it"),
+            Stage::Uid => Some("arbiter needs CAP_SETUID for that, as root has it"),
+            _ => None,
         }
     }
 }
@@ -153,7 +190,19 @@ mod tests {
         );
         assert_eq!(
             failure(Stage::Limit(libc::RLIMIT_NOFILE), libc::EPERM).describe("x", None),
-            "cannot start x: cannot set the limit nofile: Operation not permitted"
+            "cannot start x: cannot set limits.nofile: Operation not permitted"
+        );
+        assert_eq!(
+            failure(Stage::Nice, libc::EACCES).describe("x", None),
+            "cannot start x: cannot set nice: Permission denied (a value below arbiter's own needs CAP_SYS_NICE)"
+        );
+        assert_eq!(
+            failure(Stage::Groups, libc::EPERM).describe("x", None),
+            "cannot start x: cannot set its groups: Operation not permitted (arbiter needs CAP_SETGID for that, as root has it)"
+        );
+        assert_eq!(
+            failure(Stage::Groups, libc::ENOMEM).describe("x", None),
+            "cannot start x: cannot set its groups: Out of memory"
         );
     }
 }

@@ -42,6 +42,7 @@ struct CloneArgs {
 pub fn spawn(command: &Command<'_>) -> io::Result<Spawned> {
     let (status, write_end) = crate::pipe::nonblocking_pair()?;
     let mut plan = Plan::new(command, write_end.as_raw_fd())?;
+    crate::fail_point::prepare();
     let before = set_mask(u64::MAX);
     let cloned = clone();
     if let Ok((0, _)) = cloned {

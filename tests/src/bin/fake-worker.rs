@@ -8,14 +8,20 @@
 //! | `--beat-until FILE` | says WATCHDOG=1, more often than it has to, until the file is there |
 //! | `--trigger-when FILE` | says WATCHDOG=trigger then |
 //! | `--boot-after SECONDS` | does not accept before, without saying anything |
+//! | `--say-when FILE` | says what the file holds when it is there |
+//! | `--more-time MICROSECONDS` | asks for so much time when it starts, and when it is asked to leave |
+//! | `--at-end FILE` | accepts nobody before it is asked to leave; then it waits for the file and accepts what is there if that says `serve` |
 //! | `--exit-if FILE` | ends at once with the code that the file holds, if it is there |
+//! | `--hold FILE` | holds as many MiB of memory as the file says, if it is there at its start |
 //! | `--exit-after SECONDS` | ends by itself with code 0 |
+//! | `--reopened FILE` | appends its number to the file on USR1 |
 //! | `--ignore-term` | is not impressed by TERM |
 //! | `--stamp FILE` | writes the time of its first turn there (nanoseconds since 1970) |
 //!
 //! `/` answers `SLOT PID GENERATION`, `/sleep/SECONDS` the same later, `/env` its environment, `/args` its
 //! arguments, `/exit/CODE` nothing. On TERM it takes what waits in its listeners, answers all it has accepted and ends.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,8 +33,9 @@ use sys::reactor::{Interest, Reactor, Token};
 use sys::signals::Signals;
 use tests::What;
 use tests::announce::announce;
-use tests::fake::{Flags, Heartbeat, Readiness, exit_if_told_by};
+use tests::fake::{Flags, Heartbeat, Readiness, Saying, ask_for_more_time, exit_if_told_by, hold_memory};
 
+const SIGUSR1: i32 = 10;
 const SIGTERM: i32 = 15;
 const SIGNALS: Token = Token(u64::MAX);
 /// Longer than any scenario.
@@ -85,9 +92,13 @@ fn main() {
         std::fs::write(path, now.as_nanos().to_string()).expect("the stamp can be written");
     }
     exit_if_told_by(flags.value("--exit-if"));
-    let signals = Signals::install(&[SIGTERM]).expect("signals can be handled");
+    let held = hold_memory(&flags);
+    let handled = if flags.has("--reopened") { &[SIGTERM, SIGUSR1][..] } else { &[SIGTERM] };
+    let signals = Signals::install(handled).expect("signals can be handled");
+    ask_for_more_time(&flags);
     announce(What::Started, "");
     serve(&flags, signals);
+    drop(std::hint::black_box(held));
     announce(What::Leaves, "");
 }
 
@@ -101,7 +112,9 @@ fn serve(flags: &Flags, mut signals: Signals) {
     let mut open = Some(begun + flags.seconds("--boot-after").unwrap_or(Duration::ZERO));
     let mut readiness = Readiness::new(flags);
     let mut heartbeat = Heartbeat::new(flags);
+    let mut saying = Saying::new(flags);
     let under_way = Arc::new(AtomicUsize::new(0));
+    let at_end = flags.value("--at-end");
     let mut asked = false;
     while !asked {
         let now = Instant::now();
@@ -110,24 +123,48 @@ fn serve(flags: &Flags, mut signals: Signals) {
         }
         readiness.poll();
         heartbeat.poll();
-        if !readiness.is_pending() && open.take_if(|at| *at <= now).is_some() {
+        saying.poll();
+        if !readiness.is_pending() && at_end.is_none() && open.take_if(|at| *at <= now).is_some() {
             for (token, listener) in (0..).zip(&listeners) {
                 reactor.register(listener, Token(token), Interest::READ).expect("a socket can be waited for");
             }
         }
-        let next = [readiness.next(), heartbeat.next(), open.filter(|_| !readiness.is_pending())];
+        let opens = open.filter(|_| !readiness.is_pending() && at_end.is_none());
+        let next = [readiness.next(), heartbeat.next(), saying.next(), opens];
         let next = next.into_iter().flatten().fold(end, Instant::min);
         reactor.wait(Some(next.saturating_duration_since(now))).expect("waiting works");
         accept_all(&listeners, open.is_none(), &under_way);
-        for _ in signals.take() {
+        for (signal, _) in signals.take() {
+            if signal == SIGUSR1 {
+                note_reopened(flags);
+                continue;
+            }
             announce(What::Asked, "");
+            ask_for_more_time(flags);
             asked = !flags.has("--ignore-term");
         }
     }
-    accept_all(&listeners, open.is_none(), &under_way);
+    accept_all(&listeners, at_end.map_or(open.is_none(), serves_at_end), &under_way);
     drop(listeners);
     while under_way.load(Ordering::Acquire) > 0 {
         std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn note_reopened(flags: &Flags) {
+    let path = flags.value("--reopened").expect("the signal is handled only then");
+    let mut file = File::options().create(true).append(true).open(path).expect("the file can be opened");
+    // In one write: others append to it too.
+    file.write_all(format!("{}\n", std::process::id()).as_bytes()).expect("the file can be appended to");
+}
+
+/// Waits for the file; whether it says so.
+fn serves_at_end(file: &str) -> bool {
+    loop {
+        match std::fs::read_to_string(file) {
+            Ok(text) if !text.is_empty() => return text.trim() == "serve",
+            _ => std::thread::park_timeout(Duration::from_millis(5)),
+        }
     }
 }
 

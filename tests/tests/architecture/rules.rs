@@ -13,7 +13,7 @@ pub(crate) struct Rule {
 }
 
 /// All of them.
-pub(crate) const RULES: [Rule; 12] = [
+pub(crate) const RULES: [Rule; 13] = [
     Rule {
         sentence: "system calls live in `sys`: nobody else depends on nix, libc, signal-hook or rustix (the demo and the tests may)",
         check: system_calls,
@@ -36,10 +36,14 @@ pub(crate) const RULES: [Rule; 12] = [
         check: programs,
     },
     Rule {
-        sentence: "imports go one way: supervise, proto, sys, then the daemons; arbiterctl knows proto only",
+        sentence: "imports go one way: supervise, proto, sys, then the daemons; arbiterctl knows proto, and sys for the terminal",
         check: directions,
     },
     Rule { sentence: "unsafe code lives in `sys` (the demo may have one block)", check: unsafe_code },
+    Rule {
+        sentence: "what fails because a test wants it to is compiled for debugging alone",
+        check: fail_points,
+    },
     Rule { sentence: "a source file has at most 600 lines: split it", check: lengths },
     Rule {
         sentence: "version, edition, rust-version and license come from the workspace",
@@ -58,9 +62,11 @@ fn may_import(package: &str) -> &'static [&'static str] {
         "proto" => &["supervise"],
         "sys" => &["supervise", "proto"],
         "arbiter" | "companion-manager" => &["supervise", "proto", "sys"],
-        "arbiterctl" => &["proto"],
+        "arbiterctl" => &["proto", "sys"],
         // They run the programs as processes; what they need of the system is in sys.
-        "tests" | "benches" => &["proto", "sys"],
+        "tests" => &["proto", "sys"],
+        // And these ask with the same clients.
+        "benches" => &["proto", "sys", "tests"],
         _ => &[],
     }
 }
@@ -138,6 +144,17 @@ fn unsafe_code(project: &Project) -> Vec<String> {
         .filter(|(path, text)| words(&code(text)).filter(|&word| word == "unsafe").count() > allowed(path))
         .map(|(path, _)| path.to_owned())
         .collect()
+}
+
+/// The variables that tell a program to fail are named behind an attribute that leaves them out of released ones.
+fn fail_points(project: &Project) -> Vec<String> {
+    let unguarded = |text: &str| {
+        let named = text.find("\"ARBITER_FAIL");
+        named.is_some_and(|at| !text[..at].contains("#[cfg(debug_assertions)]"))
+    };
+    let programs =
+        project.files_ending(".rs").filter(|(path, _)| path.contains("/src/") && !path.starts_with("tests/"));
+    programs.filter(|(_, text)| unguarded(text)).map(|(path, _)| path.to_owned()).collect()
 }
 
 fn lengths(project: &Project) -> Vec<String> {

@@ -130,7 +130,6 @@ fn an_import_in_the_wrong_direction_is_found() {
     assert_refused(rule, "supervise", "supervise", "[dependencies]\nproto.workspace = true");
     assert_refused(rule, "proto", "proto", "[dependencies]\nsys.workspace = true");
     assert_refused(rule, "sys", "sys", "[dev-dependencies]\narbiter.path = \"../arbiter\"");
-    assert_refused(rule, "ctl", "arbiterctl", "[dependencies]\nsys.workspace = true");
     assert_refused(rule, "ctl", "arbiterctl", "[dependencies]\nsupervise.workspace = true");
     assert_refused(rule, "examples/demo", "demo-worker", "[dependencies]\nproto.workspace = true");
 }
@@ -140,6 +139,15 @@ fn unsafe_code_outside_sys_is_found() {
     let rule = "unsafe code lives";
     assert_source_refused(rule, "arbiter/src/run.rs", "fn f() { unsafe { g() } }");
     assert_source_refused(rule, "examples/demo/src/main.rs", "unsafe { f() } unsafe { g() }");
+}
+
+#[test]
+fn a_fail_point_in_released_programs_is_found() {
+    let rule = "what fails because a test wants it to";
+    let source = "fn f() { env(\"ARBITER_FAIL_X\") }";
+    assert_source_refused(rule, "sys/src/fail.rs", source);
+    let guarded = format!("#[cfg(debug_assertions)]\n{source}");
+    assert_eq!(broken(rule, &sound().with("sys/src/fail.rs", &guarded)), Vec::<String>::new());
 }
 
 #[test]

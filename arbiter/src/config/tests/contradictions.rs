@@ -24,16 +24,40 @@ const CASES: &[(&str, &str)] = &[
         "@Wrequires = ['a']\n@Aafter = ['b']\n[companion.b]\ncommand = './server'\nautostart = false",
         "3:13: \"a\" is required by the workers and comes after \"b\", which has autostart = false",
     ),
+    (
+        "@Aready = 'exit'\nsuccess_exit_codes = []",
+        "4:22: without a code of success, ready = \"exit\" can never become ready",
+    ),
     ("@Arestart_delay = 0.05", "3:17: this has to be at least 0.1"),
     ("@Arestart_delay = 5\nrestart_delay_max = 4", "4:21: restart_delay_max is shorter than restart_delay"),
     (
         "@Acritical = true\nflapping = { max_retry = -1 }",
         "4:26: a critical companion has to be given up some time",
     ),
+    (
+        "@Arestart_delay = 20\nflapping = { attempts = 4 }",
+        "4:12: 4 ends never come within 60 s, because restart_delay spreads them over 120 s",
+    ),
+    (
+        "@Acritical = true\nrestart_delay = 20",
+        "4:17: 5 ends never come within 60 s, because restart_delay spreads them over 180 s",
+    ),
     ("@Astdout = 'inherit'\nlog = {}", "3:10: `log` has no effect"),
     ("@Astdout = 'captrue'", "3:10: \"captrue\" is no word that is known here"),
     ("@Astdout = 'stdout'", "3:10: \"stdout\" is not a place where this can go"),
     ("@Astdout = 'none/a.log'", "3:10: the directory \"DIR/none\" does not exist"),
+    (
+        "@Alog = { file = 'x.log' }\n[companion.b]\ncommand = './server'\nlog = { file = 'x.log', keep = 2 }",
+        "4:12: DIR/x.log is the log of \"a\" too, which keeps it in another way",
+    ),
+    (
+        "@Alog = { file = '{name}.log' }\n[companion.b]\ncommand = './server'\nstderr = 'a.log'",
+        "4:12: DIR/a.log is rotated, and \"a\" has it open, too",
+    ),
+    (
+        "@Astdout = 'x.log'\nstderr = 'capture'\nlog = { file = 'x.log' }",
+        "1:12: DIR/x.log is rotated, and \"a\" has it open, too",
+    ),
     (
         "@Astreams = ['x-y', 'x_y']",
         "3:19: streams \"x-y\" and \"x_y\" would both be told as ARBITER_STREAM_X_Y",
@@ -88,10 +112,60 @@ fn contradictions_are_reported_at_the_key_that_breaks_the_rule() {
 }
 
 #[test]
+fn files_that_arbiter_makes_are_kept_apart() {
+    let keys = [
+        "pidfile = 'x'",
+        "log = { file = './x' }",
+        "control = { socket = 'x' }",
+        "listener = [{ address = 'unix:x' }]",
+        "companion.a = { command = './server', listen = 'unix:x' }",
+    ];
+    let cases = [
+        (0, 1, "1:11: DIR/x is the log, too (at a.toml:2:16)"),
+        (0, 2, "1:11: DIR/x is the control socket, too (at a.toml:2:22)"),
+        (0, 3, "1:11: DIR/x is a listener, too (at a.toml:2:25)"),
+        (0, 4, "1:11: DIR/x is a listener, too (at a.toml:2:48)"),
+        (1, 2, "1:16: DIR/x is the control socket, too (at a.toml:2:22)"),
+        (1, 3, "1:16: DIR/x is a listener, too (at a.toml:2:25)"),
+        (2, 3, "1:22: DIR/x is a listener, too (at a.toml:2:25)"),
+        (2, 4, "1:22: DIR/x is a listener, too (at a.toml:2:48)"),
+    ];
+    for (first, second, expected) in cases {
+        let errors = errors_of(&format!("{}\n{}", keys[first], keys[second]));
+        assert!(errors.starts_with(&format!("a.toml:{expected}\n")), "{errors}\n{expected}");
+    }
+    let apart = "pidfile = 'a'\nlog = { file = 'b' }\ncontrol = { socket = 'c' }\nlistener = [{ address = 'unix:d' }]";
+    assert_eq!(super::checked(apart).2, 0);
+    assert_eq!(super::checked("pidfile = ''\ncontrol = { socket = '' }").2, 0);
+}
+
+#[test]
+fn cycles_that_share_nothing_are_all_told() {
+    let companions = [("a", "b"), ("b", "a"), ("c", "c"), ("d", "c"), ("e", "f"), ("f", "e")];
+    let table = |(name, after)| format!("[companion.{name}]\ncommand = './server'\nafter = ['{after}']\n");
+    let errors = errors_of(&companions.map(table).concat());
+    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("a.toml:")).collect();
+    let expected = [
+        "a.toml:6:10: these companions wait for one another: a after b after a",
+        "a.toml:9:10: these companions wait for one another: c after c",
+        "a.toml:18:10: these companions wait for one another: e after f after e",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
 fn a_session_without_quotes_is_explained() {
     let errors = errors_of("[companion.batch.redis]\ncommand = './server'");
     assert!(errors.contains("unknown key \"redis\" in [companion.batch]"), "{errors}");
     assert!(errors.contains("help: a session is written in quotes: [companion.\"batch.redis\"]"), "{errors}");
+}
+
+#[test]
+fn a_companion_has_no_more_streams_than_can_be_handed_on() {
+    let streams = |count| (0..count).map(|number| format!("'s{number}'")).collect::<Vec<_>>().join(",");
+    let text = |count| format!("{A}streams = [{}]", streams(count));
+    assert!(errors_of(&text(65)).contains("a companion has at most 64 streams"));
+    assert_eq!(super::specs_of(&text(64)).1.companions[0].streams.len(), 64);
 }
 
 #[test]

@@ -16,13 +16,17 @@ a.toml:1:1: unknown key \"naem\" in the top level
     naem = \"shop\"
     ^^^^
     help: did you mean \"name\"?
-a.toml:4:9: -4 is out of range: it has to be 1 to 100000
+a.toml:4:9: -4 is out of range: it has to be 1 to 10000
     count = -4 # too few
             ^^
 a.toml:5:3: unknown key \"timout\" in [workers]
       timout = 3
       ^^^^^^
     help: did you mean \"timeout\"?
+a.toml:7:10: these companions wait for one another: redis after redis
+    after = [\"redis\", 4]
+             ^^^^^^^
+    help: remove one `after`
 a.toml:7:19: expected a string, found an integer
     after = [\"redis\", 4]
                       ^
@@ -113,6 +117,7 @@ const VALUES: &[(&str, &str)] = &[
     ("umask = 22", "1:9: expected octal digits in quotes, found an integer"),
     ("umask = '0999'", "1:9: \"0999\" is not an octal mode from \"0000\" to \"0777\""),
     ("pre_stop_delay = -1", "1:18: a duration cannot be negative"),
+    ("pre_stop_delay = nan", "1:18: nan is not a duration"),
     ("pre_stop_delay = '366d'", "1:18: a duration can be a year at most"),
     ("user = 'nobody-such'", "1:8: there is no user \"nobody-such\""),
     ("group = 'nobody-such'", "1:9: there is no group \"nobody-such\""),
@@ -123,6 +128,9 @@ const VALUES: &[(&str, &str)] = &[
     ("pidfile = 'no/where/a.pid'", "1:11: the directory \"DIR/no/where\" does not exist"),
     ("log = { file = 'no/where.log' }", "1:16: the directory \"DIR/no\" does not exist"),
     ("control = { socket = 'no/c.sock' }", "1:22: the directory \"DIR/no\" does not exist"),
+    ("pidfile = '.'", "1:11: \"DIR\" is a directory"),
+    ("log = { file = '.' }", "1:16: \"DIR\" is a directory"),
+    ("control = { socket = '.' }", "1:22: \"DIR\" is a directory"),
     ("control = 5", "1:11: expected a table, found an integer"),
     ("listener = 5", "1:12: expected tables, found an integer"),
     ("companion = 5", "expected tables, found an integer"),
@@ -176,11 +184,52 @@ fn words(errors: &str) -> usize {
 }
 
 #[test]
+fn everything_that_is_wrong_within_one_value_is_told() {
+    let cases = [
+        ("unset_env = ['', 5, 'A=B']", &["1:14", "1:18", "1:21"][..]),
+        ("env = { 'A=B' = 5, C = 6 }", &["1:9", "1:17", "1:24"]),
+        ("include = [1, '[', 2]", &["1:12", "1:20"]),
+        ("control = { mode = '0666', allow_users = ['x', 'root', 'y'] }", &["1:43", "1:56"]),
+        ("control = { mode = '0666', allow_groups = ['x', true] }", &["1:44", "1:49"]),
+        ("workers = { command = ['./server', 1, 'a', 2] }", &["1:36", "1:44"]),
+        ("workers = { command = './server', halt_exit_codes = [0, 3, 5, 300] }", &["1:54", "1:60", "1:63"]),
+        ("workers = { command = './server', requires = [1, 'a', 2] }", &["1:47", "1:50", "1:55"]),
+        ("workers = { command = './server {env.A} {env.B}' }", &["1:23", "1:23"]),
+        ("workers = { command = './server', limits = { core = 'x:y' } }", &["1:53", "1:53"]),
+        ("companion.a = { command = './server', success_exit_codes = [-1, 0, 256] }", &["1:61", "1:68"]),
+        ("companion.a = { command = './server', streams = ['1', 's', 'S', 4] }", &["1:50", "1:60", "1:65"]),
+        ("companion.a = { command = './server', after = [1, 'b', 2] }", &["1:48", "1:51", "1:56"]),
+        ("hooks = { on_exit = ['./server', 1, 2] }", &["1:34", "1:37"]),
+    ];
+    for (text, places) in cases {
+        let errors = errors_of(text);
+        let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("a.toml:")).collect();
+        assert_eq!(lines.len(), places.len(), "{text}\n{errors}");
+        for (line, place) in lines.iter().zip(places) {
+            assert!(line.starts_with(&format!("a.toml:{place}: ")), "{text}\n{line}\n{place}");
+        }
+    }
+}
+
+#[test]
+fn a_companion_whose_name_is_wrong_is_read_on() {
+    let expected = "\
+a.toml:1:12: \"1a\" cannot name a companion
+  a name is a letter followed by letters, digits, \"_\" and \"-\"
+a.toml:3:9: 10001 is out of range: it has to be 0 to 10000
+";
+    assert_eq!(words_of("[companion.1a]\ncommand = './server'\ncount = 10001"), expected);
+}
+
+#[test]
 fn addresses_are_explained() {
     let cases = [
         ("8000", "\"8000\" is not an address", "did you mean \":8000\"?"),
         ("127.0.0.1", "\"127.0.0.1\" has no port", "write \"127.0.0.1:8000\""),
         ("::1", "\"::1\" has no port", "write \"[::1]:8000\""),
+        ("[::1]", "\"[::1]\" has no port", "write \"[::1]:8000\""),
+        ("[::g]", "\"[::g]\" is not an IPv6 address", "write \"127.0.0.1:8000\""),
+        ("[::1]:", "\"\" is not a port from 0 to 65535", "write"),
         ("*:80", "\"*\" is not a host", "did you mean \":80\"?"),
         ("localhost:http", "\"http\" is not a port from 0 to 65535", "write"),
         ("127.0.0.1:65536", "\"65536\" is not a port", "write"),

@@ -3,15 +3,18 @@
 mod answers;
 mod contradictions;
 mod errors;
+mod every_key;
+mod importing;
 mod round_trip;
 mod sources;
 mod specifications;
 
 use super::Input;
-use super::accounts::Accounts;
+use super::accounts::{Accounts, SystemAccounts};
 use super::resolve::resolve_with;
 use proto::spec::{CompanionsSpec, MasterSpec, Resolution};
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use sys::users::Account;
 use tempfile::TempDir;
@@ -48,6 +51,10 @@ impl Accounts for Machine {
         let mut groups = vec![primary];
         groups.extend((name == "www-data").then_some(4711));
         Ok(groups)
+    }
+
+    fn host(&self, name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        SystemAccounts.host(name, port)
     }
 }
 
@@ -87,7 +94,7 @@ impl Place {
     fn run(&self, argv: &[&str]) -> Resolution {
         let env = self.env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let argv = argv.iter().map(Into::into).collect();
-        let input = Input { argv, env, cwd: self.path().to_owned() };
+        let input = Input { argv, env, cwd: self.path().to_owned(), loaded: Vec::new() };
         resolve_with(&input, &Machine, sys::process::effective_uid())
     }
 
@@ -105,6 +112,7 @@ impl Place {
             Resolution::Run { master, companions } => {
                 (*master, proto::codec::decode_bulk(&companions).unwrap())
             }
+            Resolution::Companions { .. } => panic!("nothing is to be changed"),
             Resolution::Print { stdout, stderr, code } => panic!("{code}: {stdout}{stderr}"),
         }
     }
@@ -115,6 +123,11 @@ fn errors_of(text: &str) -> String {
     let (stdout, stderr, code) = Place::with(text).printed(&["-c", "a.toml", "--check-config"]);
     assert_eq!((stdout.as_str(), code), ("", 2), "{text}\n{stderr}");
     stderr
+}
+
+/// What `--check-config` says of a file.
+pub(super) fn checked(text: &str) -> (String, String, u8) {
+    Place::with(text).printed(&["-c", "a.toml", "--check-config"])
 }
 
 /// What a file resolves to.

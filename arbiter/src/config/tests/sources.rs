@@ -1,7 +1,8 @@
 //! Flags, the environment and included files.
 
-use super::{Place, specs_of};
-use proto::spec::AddressSpec;
+use super::{Input, Machine, Place, resolve_with, specs_of};
+use proto::spec::{AddressSpec, Resolution};
+use std::path::Path;
 use std::time::Duration;
 
 #[test]
@@ -37,7 +38,7 @@ fn an_error_in_a_flag_names_the_flag_and_comes_first() {
     let argv = "-c a.toml -w 0 -t soon -b 80 -b a=:1 -b a=:2 --log-level loud -- ./server";
     let (_, stderr, code) = place.printed(&argv.split_whitespace().collect::<Vec<_>>());
     let expected = "\
-arbiter: -w 0: 0 is out of range: it has to be 1 to 100000
+arbiter: -w 0: 0 is out of range: it has to be 1 to 10000
 arbiter: -t soon: \"soon\" is not a duration
     help: write seconds as 0.5, or \"500ms\", \"1m 30s\"
 arbiter: --log-level loud: \"loud\" is none of \"error\", \"warn\", \"info\", \"debug\", \"trace\"
@@ -177,4 +178,41 @@ fn the_default_socket_follows_the_environment() {
     }
     let (master, _) = specs_of("[control]\nsocket = ''");
     assert_eq!((master.control.socket, master.control.explicit), (None, false));
+}
+
+#[test]
+fn the_first_directory_may_have_gone_where_nothing_is_relative_to_it() {
+    let place = Place::with("chdir = '/'\n[workers]\ncommand = 'sh'");
+    let file = place.path().join("a.toml");
+    let input = |file: &Path| Input {
+        argv: vec!["-c".into(), file.into()],
+        env: [("PATH".into(), "/bin:/usr/bin".into())].into(),
+        cwd: place.path().join("gone"),
+        loaded: Vec::new(),
+    };
+    let Resolution::Run { master, .. } = resolve_with(&input(&file), &Machine, 0) else {
+        panic!("nothing needs it")
+    };
+    assert_eq!(master.workers.unwrap().process.cwd, "/");
+
+    let gone = format!(
+        "arbiter: the directory arbiter was started in, \"{}/gone\", is not there any more\n",
+        place.path().display()
+    );
+    let fails = |file: &Path, reason: &str| {
+        let Resolution::Print { stderr, code, .. } = resolve_with(&input(file), &Machine, 0) else {
+            panic!("it is needed")
+        };
+        assert_eq!(code, 2);
+        assert!(stderr.starts_with(&gone) && stderr.contains(reason), "{stderr}");
+    };
+    fails("../a.toml".as_ref(), "the configuration \"../a.toml\" cannot be read");
+    for (text, reason) in [
+        ("[workers]\ncommand = 'sh'", "/gone\" does not exist"),
+        ("chdir = 'now'\n[workers]\ncommand = 'sh'", "/gone/now\" does not exist"),
+        ("pidfile = 'a.pid'", "/gone\" does not exist"),
+    ] {
+        place.write("a.toml", text);
+        fails(&file, reason);
+    }
 }

@@ -10,7 +10,7 @@ fn an_empty_file_has_all_defaults_and_nothing_to_run() {
     assert_eq!((master.name.as_str(), master.workers, master.listeners), ("arbiter", None, vec![]));
     assert_eq!((master.pidfile, master.control.mode, master.control.explicit), (None, 0o600, false));
     assert!(!master.has_companions && companions.companions.is_empty());
-    assert_eq!((master.not_implemented, master.warnings), (vec![], vec![]));
+    assert_eq!(master.warnings, Vec::<String>::new());
 }
 
 #[test]
@@ -65,7 +65,58 @@ fn variables_of_the_table_win_and_what_it_unsets_is_gone() {
     let process = specs_of(text).0.workers.unwrap().process;
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(process.env, [pair("A", "1"), pair("B", "4")]);
-    assert_eq!(process.unset_env, ["X", "C", "Y"]);
+    assert_eq!(process.unset_env, ["C", "X", "Y"]);
+}
+
+#[test]
+fn a_file_of_variables_comes_between_and_its_content_is_part_of_the_specification() {
+    let place = super::Place::with(
+        "env = { A = '1', B = '2', C = '3' }\n[companion.a]\ncommand = './server'\nenv_file = '-some.env'\n\
+         env = { B = '4' }\nunset_env = ['C']",
+    );
+    let read = || place.specs(&["-c", "a.toml"]).1.companions.remove(0);
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let without = read();
+    let missing = without.process;
+    assert_eq!(missing.top_env, [pair("A", "1")]);
+    assert_eq!(missing.env, [pair("B", "4")]);
+    let file = missing.env_file.unwrap();
+    assert!(file.optional);
+    assert_eq!(file.path, place.path().join("some.env").to_str().unwrap());
+    let digest = |content: &str| {
+        place.write("some.env", content);
+        read().env_digest
+    };
+    let first = digest("X=1\n");
+    assert_eq!(digest("# the same\nX=0\nX='1'"), first);
+    assert_ne!(digest("X=2\n"), first);
+    assert_eq!(digest(""), without.env_digest);
+    assert_ne!(first, without.env_digest);
+}
+
+#[test]
+fn an_environment_that_is_written_otherwise_is_the_same_one() {
+    let mut place = super::Place::with("");
+    place.env.extend([("B", "5"), ("ARBITER_STREAM_B", "5"), ("HOME", "/root")]);
+    place.write("some.env", "A=1\n");
+    let digest = |top: &str, own: &str| {
+        place.write("a.toml", &format!("{top}\n[companion.a]\ncommand = './server'\n{own}\n"));
+        place.specs(&["-c", "a.toml"]).1.companions.remove(0).env_digest
+    };
+    let (plain, set) = (digest("", ""), digest("env = { A = '1' }", ""));
+    assert_ne!(set, plain);
+    assert_eq!(digest("unset_env = ['SURELY_NOT_SET']", ""), plain);
+    assert_eq!(digest("env = { B = '5' }", ""), plain, "it is inherited");
+    assert_ne!(digest("env = { ARBITER_STREAM_B = '5' }", ""), plain, "that is not");
+    assert_eq!(digest("", "env = { A = '1' }"), set);
+    assert_eq!(digest("", "env_file = 'some.env'"), set);
+    assert_ne!(digest("", "env = { A = '2' }\nenv_file = 'some.env'"), set);
+
+    let own = |keys: &str| digest("", &format!("user = 'www-data'\n{keys}"));
+    let [plain, unset] = ["", "unset_env = ['HOME']"].map(own);
+    let [same, other] = ["/home/www-data", "/root"].map(|home| own(&format!("env = {{ HOME = '{home}' }}")));
+    assert_eq!([unset, same], [plain, plain], "a user brings a HOME of its own");
+    assert_ne!(other, plain);
 }
 
 #[test]
@@ -153,4 +204,19 @@ fn the_number_of_processors_counts_at_least_one() {
     let workers = specs_of("[workers]\ncommand = './server'\ncount = 'cpus'").0.workers.unwrap();
     let expected = std::thread::available_parallelism().unwrap().get();
     assert_eq!(usize::try_from(workers.count), Ok(expected));
+}
+
+#[test]
+fn checks_may_have_placeholders_where_commands_do() {
+    let checks = [
+        "{ tcp = '127.0.0.1:600{slot}' }",
+        "{ tcp = 'unix:/run/{name}-{slot}.sock' }",
+        "{ http = 'http://127.0.0.1:{env.PORT}/{name}' }",
+    ];
+    for check in checks {
+        let (master, _) = specs_of(&format!("[workers]\ncommand = './server'\nready = {check}"));
+        let ready = master.workers.expect("there are workers").ready;
+        let written = ready.check().expect("it is a check").shown(|_| None);
+        assert!(check.contains(&written), "{written} is kept for the start to fill in");
+    }
 }

@@ -28,7 +28,8 @@ pub(crate) fn replies() -> Vec<Sample<Reply>> {
 
 fn progress(escalates_in: Option<Duration>) -> Reply {
     let message = "waiting for redis to stop".into();
-    Reply::Progress(Progress { message, since: Duration::from_millis(2500), escalates_in })
+    let escalation = String::from(if escalates_in.is_some() { "SIGKILL" } else { "" });
+    Reply::Progress(Progress { message, since: Duration::from_millis(2500), escalates_in, escalation })
 }
 
 fn failures() -> impl Iterator<Item = Sample<Reply>> {
@@ -49,9 +50,9 @@ fn short_answers() -> Vec<Sample<Answer>> {
         ("done", Answer::Done),
         ("version", Answer::Version { manager: "0.1.0".into(), arbiter: "0.2.0".into() }),
         ("count", Answer::Count(8)),
-        ("run", Answer::Run { pid: 4711, exit: None }),
-        ("run_that_exited", Answer::Run { pid: 4711, exit: Some(ExitStatus::Code(3)) }),
-        ("run_that_was_killed", Answer::Run { pid: 4711, exit: Some(KILLED) }),
+        ("run", Answer::Run { pid: 4711, exit: None, success: true }),
+        ("run_that_exited", Answer::Run { pid: 4711, exit: Some(ExitStatus::Code(3)), success: true }),
+        ("run_that_was_killed", Answer::Run { pid: 4711, exit: Some(KILLED), success: false }),
     ]
 }
 
@@ -184,7 +185,8 @@ fn small_status(state: ArbiterState) -> Status {
 fn full_status() -> Status {
     let worker =
         |process| WorkerStatus { generation: 1, heartbeat_age: Some(Duration::from_millis(500)), process };
-    let last_exit = LastExit { status: Some(KILLED), at: DATE, requested: true };
+    let last_exit =
+        LastExit { status: Some(KILLED), at: DATE, requested: true, remark: Some("out of memory".into()) };
     let returning = ProcessStatus {
         pid: None,
         state: State::Backoff,

@@ -12,7 +12,13 @@ pub(crate) fn chunks() -> Vec<Sample<Reply>> {
         (name, Chunk::Event(Event { seq, time, subject: subject.into(), kind }))
     });
     let output = [("output", Chunk::Bytes(b"\x00\xffline\n".to_vec())), ("lost_output", Chunk::Lost(65_536))];
-    output.into_iter().chain(events).map(|(name, chunk)| (name, Reply::Chunk(chunk))).collect()
+    let log = ("log", Chunk::Log { bytes: b"\x00\xffline\n".to_vec(), next: vec![7, 8] });
+    output
+        .into_iter()
+        .chain(events)
+        .chain([log, ("at", Chunk::At(7))])
+        .map(|(name, chunk)| (name, Reply::Chunk(chunk)))
+        .collect()
 }
 
 fn kinds() -> Vec<(&'static str, &'static str, EventKind)> {

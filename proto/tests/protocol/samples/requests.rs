@@ -5,6 +5,7 @@ use proto::control::{
     CompanionUntil, LogRequest, ReloadScope, Request, RunRequest, ScaleChange, ScaleTarget, SendRequest,
     SignalTarget, Token, Verb,
 };
+use proto::spec::Load;
 
 /// The token of the page's conversation.
 pub(crate) const TOKEN: Token =
@@ -16,6 +17,7 @@ pub(crate) fn requests() -> Vec<Sample<Request>> {
         .into_iter()
         .map(|(name, verb)| (name, verb, Token::default()))
         .chain(changes().into_iter().map(|(name, verb)| (name, verb, TOKEN)))
+        .chain([("logs_gone_on_with", gone_on_with(), Token::default())])
         .map(|(name, verb, token)| {
             id += 1;
             (name, Request { id, token, wait: id % 2 == 1, verb })
@@ -23,8 +25,12 @@ pub(crate) fn requests() -> Vec<Sample<Request>> {
         .collect()
 }
 
+fn gone_on_with() -> Verb {
+    Verb::Logs(LogRequest { name: "redis".into(), follow: true, lines: None, after: Some(vec![7, 8]) })
+}
+
 fn questions() -> Vec<Sample<Verb>> {
-    let logs = |follow, lines| Verb::Logs(LogRequest { name: "redis".into(), follow, lines });
+    let logs = |follow, lines| Verb::Logs(LogRequest { name: "redis".into(), follow, lines, after: None });
     let wait = |until| Verb::Wait { name: "redis".into(), until };
     vec![
         ("version", Verb::Version),
@@ -37,12 +43,16 @@ fn questions() -> Vec<Sample<Verb>> {
         ("pids", Verb::Pids(texts(&["redis:1"]))),
         ("logs", logs(false, Some(1000))),
         ("logs_all_and_more", logs(true, None)),
-        ("events", Verb::Events(texts(&["companion.redis", "worker.*"]))),
+        ("events", Verb::Events { patterns: texts(&["companion.redis", "worker.*"]), after: Some(17) }),
         ("wait_until_ready", wait(CompanionUntil::Ready)),
         ("wait_until_stopped", wait(CompanionUntil::Stopped)),
-        ("receive", Verb::Receive { name: "shell:1".into(), stream: "control".into(), follow: true }),
+        ("receive", receive("shell:1", "control", Some(vec![7, 8]))),
         ("outcome", Verb::Outcome(TOKEN)),
     ]
+}
+
+fn receive(name: &str, stream: &str, after: Option<Vec<u8>>) -> Verb {
+    Verb::Receive { name: name.into(), stream: stream.into(), follow: true, after }
 }
 
 fn changes() -> Vec<Sample<Verb>> {
@@ -109,16 +119,23 @@ fn texts_and_bytes() -> Vec<Sample<Verb>> {
         ),
         (
             "load",
-            Verb::Load {
+            Verb::Load(Load {
+                origin: "x.toml".into(),
                 toml: "[companion.x]\ncommand = \"true\"\n".into(),
                 session: Some("batch".into()),
                 start: true,
                 replace: false,
-            },
+            }),
         ),
         (
             "load_into_no_session",
-            Verb::Load { toml: String::new(), session: None, start: false, replace: true },
+            Verb::Load(Load {
+                origin: "-".into(),
+                toml: String::new(),
+                session: None,
+                start: false,
+                replace: true,
+            }),
         ),
     ]
 }

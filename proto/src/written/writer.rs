@@ -1,24 +1,23 @@
-//! TOML text, written.
+//! TOML text, piece by piece.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::quantity;
-
 /// A document that grows key by key.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
+pub struct Writer {
     text: String,
 }
 
 impl Writer {
     /// The text so far.
-    pub(crate) fn finish(self) -> String {
+    #[must_use]
+    pub fn finish(self) -> String {
         self.text
     }
 
     /// Begins a table; `header` with its brackets.
-    pub(crate) fn table(&mut self, header: &str) {
+    pub fn table(&mut self, header: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -26,47 +25,47 @@ impl Writer {
     }
 
     /// A comment.
-    pub(crate) fn comment(&mut self, text: &str) {
+    pub fn comment(&mut self, text: &str) {
         self.line(&format!("# {text}"));
     }
 
     /// A key with a value that is TOML already.
-    pub(crate) fn raw(&mut self, name: &str, value: &str) {
+    pub fn raw(&mut self, name: &str, value: &str) {
         self.line(&format!("{name} = {value}"));
     }
 
     /// A key with a string.
-    pub(crate) fn text(&mut self, name: &str, value: &str) {
+    pub fn text(&mut self, name: &str, value: &str) {
         self.raw(name, &string(value));
     }
 
     /// A key with a number, or true or false.
-    pub(crate) fn plain(&mut self, name: &str, value: impl std::fmt::Display) {
+    pub fn plain(&mut self, name: &str, value: impl std::fmt::Display) {
         self.raw(name, &value.to_string());
     }
 
     /// A key with a duration in seconds.
-    pub(crate) fn duration(&mut self, name: &str, value: Duration) {
-        self.raw(name, &quantity::write_duration(value));
+    pub fn duration(&mut self, name: &str, value: Duration) {
+        self.raw(name, &duration(value));
     }
 
     /// A key with an array of strings.
-    pub(crate) fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a String>) {
+    pub fn texts<'a>(&mut self, name: &str, values: impl IntoIterator<Item = &'a String>) {
         self.raw(name, &array(values.into_iter().map(|value| string(value))));
     }
 
     /// A key with an array of numbers.
-    pub(crate) fn plains<T: std::fmt::Display>(&mut self, name: &str, values: &[T]) {
+    pub fn plains<T: std::fmt::Display>(&mut self, name: &str, values: &[T]) {
         self.raw(name, &array(values.iter().map(ToString::to_string)));
     }
 
     /// A key with a file mode.
-    pub(crate) fn mode(&mut self, name: &str, mode: u32) {
+    pub fn mode(&mut self, name: &str, mode: u32) {
         self.raw(name, &format!("\"{mode:04o}\""));
     }
 
     /// A key with a signal.
-    pub(crate) fn signal(&mut self, name: &str, signal: i32) {
+    pub fn signal(&mut self, name: &str, signal: i32) {
         match supervise::signal_name(signal) {
             Some(text) => self.text(name, text.trim_start_matches("SIG")),
             None => self.plain(name, signal),
@@ -74,7 +73,7 @@ impl Writer {
     }
 
     /// A key with a signal, or `""`.
-    pub(crate) fn signal_or_none(&mut self, name: &str, signal: Option<i32>) {
+    pub fn signal_or_none(&mut self, name: &str, signal: Option<i32>) {
         match signal {
             Some(signal) => self.signal(name, signal),
             None => self.text(name, ""),
@@ -88,7 +87,8 @@ impl Writer {
 }
 
 /// A TOML basic string.
-pub(crate) fn string(text: &str) -> String {
+#[must_use]
+pub fn string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for character in text.chars() {
@@ -110,36 +110,48 @@ pub(crate) fn string(text: &str) -> String {
 }
 
 /// A key: bare where that is possible.
-pub(crate) fn key(name: &str) -> String {
+#[must_use]
+pub fn key(name: &str) -> String {
     let is_bare = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if is_bare { name.to_owned() } else { string(name) }
 }
 
 /// An array on one line.
-pub(crate) fn array(values: impl IntoIterator<Item = String>) -> String {
+pub fn array(values: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", values.into_iter().collect::<Vec<_>>().join(", "))
 }
 
 /// An inline table.
-pub(crate) fn inline(pairs: impl IntoIterator<Item = (String, String)>) -> String {
+pub fn inline(pairs: impl IntoIterator<Item = (String, String)>) -> String {
     let pairs: Vec<String> = pairs.into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
     if pairs.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", pairs.join(", ")) }
+}
+
+/// A duration in seconds, in whole microseconds.
+#[must_use]
+pub fn duration(duration: Duration) -> String {
+    let micros = duration.subsec_micros();
+    if micros == 0 {
+        return duration.as_secs().to_string();
+    }
+    format!("{}.{micros:06}", duration.as_secs()).trim_end_matches('0').to_owned()
+}
+
+/// A size: with the largest unit that divides it.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    for (name, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if bytes >> shift > 0 && bytes % (1 << shift) == 0 {
+            return format!("\"{}{name}\"", bytes >> shift);
+        }
+    }
+    bytes.to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_string_is_read_as_the_same() {
-        for text in ["", "a", "\"\\", "a\nb\tc\r", "\u{1}\u{7f}\u{85}", "ä{http}$", "'"] {
-            let mut writer = Writer::default();
-            writer.text("x", text);
-            let document = toml_edit::Document::parse(writer.finish()).unwrap();
-            assert_eq!(document.as_table().get("x").and_then(toml_edit::Item::as_str), Some(text));
-        }
-    }
 
     #[test]
     fn keys_are_quoted_where_they_have_to_be() {
