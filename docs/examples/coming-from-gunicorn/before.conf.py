@@ -1,0 +1,9 @@
+bind = "127.0.0.1:8000"
+workers = 4
+threads = 2
+timeout = 30
+graceful_timeout = 30
+max_requests = 10000
+max_requests_jitter = 1000
+preload_app = True
+proc_name = "shop"
