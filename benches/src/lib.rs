@@ -7,10 +7,12 @@
 //! | [`contestants`] | arbiter, gunicorn and the bare loops, each started and ended by a handle |
 //! | [`programs`] | where their programs are |
 //! | [`process`] | a process of ours: ended with its handle, and by the kernel if this program is killed |
+//! | [`book`] | the same of a thousand, in a file |
 //! | [`stamps`] | what workers say first: when they lived |
 //! | [`sample`] | medians |
 //! | [`report`] | the table and the file |
 
+pub mod book;
 pub mod contestants;
 pub mod figures;
 pub mod process;

@@ -15,6 +15,8 @@ const SIGTERM: i32 = 15;
 const SIGKILL: i32 = 9;
 /// How long a contestant has to stop by itself. Longer than any of them takes.
 const STOP: Duration = Duration::from_secs(15);
+/// Between two looks at something that tells nobody.
+const LOOK: Duration = Duration::from_millis(2);
 /// How much of a log is shown when something goes wrong.
 const TAIL: usize = 2000;
 
@@ -94,7 +96,11 @@ impl Process {
         self.children.reap(()).map(drop)
     }
 
-    fn ends_within(&mut self, time: Duration) -> io::Result<bool> {
+    /// Whether it ends, or has ended, within this time.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn ends_within(&mut self, time: Duration) -> io::Result<bool> {
         self.reactor.wait(Some(time))?;
         Ok(self.children.peek(())?.is_some())
     }
@@ -105,6 +111,25 @@ impl Drop for Process {
         // Nothing is left to be done about one that cannot even be killed.
         let _ = self.end();
     }
+}
+
+/// Looks with `probe` until it says yes.
+///
+/// # Errors
+/// It fails, or has not said so within `limit`.
+pub fn wait_until(
+    what: &str,
+    limit: Duration,
+    mut probe: impl FnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let deadline = sys::clock::monotonic() + limit;
+    while !probe()? {
+        if sys::clock::monotonic() > deadline {
+            bail!("waited {limit:?} in vain until {what}");
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 /// The end of the log in `directory`, for an error.

@@ -26,7 +26,7 @@ fn table(figure: &Figure) -> String {
     let mut text = format!("{} [{}]\n", figure.title, figure.unit);
     let _ = writeln!(
         text,
-        "  {:<30} {:>10} {:>10} {:>10} {:>5} {:>9} {:>9}",
+        "  {:<42} {:>9} {:>9} {:>9} {:>4} {:>8} {:>8}",
         "", "median", "p10", "p90", "n", "x limit", "x peer"
     );
     for row in &figure.rows {
@@ -34,7 +34,7 @@ fn table(figure: &Figure) -> String {
         let spread = |percent| (row.values.len() > 1).then(|| percentile(&row.values, percent)).flatten();
         let _ = writeln!(
             text,
-            "  {:<30} {:>10} {:>10} {:>10} {:>5} {:>9} {:>9}",
+            "  {:<42} {:>9} {:>9} {:>9} {:>4} {:>8} {:>8}",
             row.contestant,
             shown(median(&row.values)),
             shown(spread(10)),
@@ -43,6 +43,10 @@ fn table(figure: &Figure) -> String {
             shown(figure.ratio(row, Part::Limit)),
             shown(figure.ratio(row, Part::Peer)),
         );
+        if !row.counts.is_empty() {
+            let counts = row.counts.iter().map(|(word, number)| format!("{word} {number}"));
+            let _ = writeln!(text, "  {:<42} {}", "", counts.collect::<Vec<_>>().join(", "));
+        }
     }
     text
 }
@@ -58,6 +62,7 @@ fn object(figure: &Figure) -> Value {
                 "p10": percentile(&row.values, 10),
                 "p90": percentile(&row.values, 90),
                 "samples": row.values.len(),
+                "counts": row.counts,
                 "ratio_to_limit": figure.ratio(row, Part::Limit),
                 "ratio_to_peer": figure.ratio(row, Part::Peer),
             })

@@ -1,9 +1,9 @@
 //! arbiter, with workers and companions that only sleep.
 
-use super::Label;
+use super::{Label, ctl};
 use crate::process::{Process, log_tail};
 use crate::programs::Programs;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use std::fmt::Write;
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -56,10 +56,18 @@ impl<'p> Arbiter<'p> {
     /// # Errors
     /// `status` fails or does not name it.
     pub fn manager(&self) -> anyhow::Result<i32> {
-        let output = self.ctl(&["--json", "status"])?;
-        let status: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-        let pid = status["manager"]["pid"].as_i64().context("the status names no manager")?;
-        Ok(i32::try_from(pid)?)
+        ctl::manager(&ctl::status(self.programs, &self.socket())?)
+    }
+
+    /// The manager, and the processes of all companions, as `status` has them.
+    ///
+    /// # Errors
+    /// `status` fails or does not name them.
+    pub fn companions(&self) -> anyhow::Result<(i32, Vec<i64>)> {
+        let status = ctl::status(self.programs, &self.socket())?;
+        let companions = status["companions"].as_array().context("the status names no companions")?;
+        let pids = companions.iter().filter_map(|one| one["processes"][0]["pid"].as_i64()).collect();
+        Ok((i32::try_from(status["manager"]["pid"].as_i64().unwrap_or_default())?, pids))
     }
 
     /// A whole run of arbiterctl.
@@ -67,15 +75,12 @@ impl<'p> Arbiter<'p> {
     /// # Errors
     /// It fails.
     pub fn ctl(&self, words: &[&str]) -> anyhow::Result<Output> {
-        let mut command = Command::new(&self.programs.arbiterctl);
-        let output = command.arg("-s").arg(self.socket()).args(words).output()?;
-        if !output.status.success() {
-            bail!("arbiterctl {}: {}", words.join(" "), String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(output)
+        ctl::run(self.programs, &self.socket(), words)
     }
 
-    fn socket(&self) -> std::path::PathBuf {
+    /// The control socket.
+    #[must_use]
+    pub fn socket(&self) -> std::path::PathBuf {
         self.directory.path().join("control.sock")
     }
 }
@@ -87,7 +92,7 @@ fn configuration(programs: &Programs, workers: usize, companions: usize) -> anyh
          [workers]\ncommand = [\"{worker}\"]\ncount = {workers}\nready = \"notify\"\n"
     );
     for number in 1..=companions {
-        write!(text, "[companion.side{number}]\ncommand = [\"{worker}\"]\nready = \"notify\"\n")?;
+        write!(text, "[companion.side{number}]\ncommand = [\"{worker}\", \"--stay\"]\nready = \"notify\"\n")?;
     }
     Ok(text)
 }

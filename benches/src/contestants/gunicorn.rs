@@ -60,6 +60,14 @@ impl<'p> Gunicorn<'p> {
         self.process.pid()
     }
 
+    /// A connection to its control socket.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub fn connect(&self) -> anyhow::Result<UnixStream> {
+        Ok(UnixStream::connect(self.directory.path().join("control.sock"))?)
+    }
+
     /// A whole run of its control client.
     ///
     /// # Errors

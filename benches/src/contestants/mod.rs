@@ -2,14 +2,21 @@
 
 mod arbiter;
 mod bare;
+mod ctl;
+mod fleet;
 mod gunicorn;
+mod web;
 
 pub use arbiter::Arbiter;
 pub use bare::Bare;
+pub use fleet::{Breed, Fleet};
 pub use gunicorn::Gunicorn;
+pub use web::{Kind, Setup, Web};
 
 use crate::stamps::Stamps;
 use std::ffi::OsStr;
+
+pub(crate) const SIGKILL: i32 = 9;
 
 /// Whose stamps go where, as a worker finds it in its environment.
 #[derive(Debug, Clone, Copy)]

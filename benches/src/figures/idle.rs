@@ -33,7 +33,7 @@ pub(super) fn take(programs: &Programs) -> anyhow::Result<Figure> {
 }
 
 /// Of all threads together since they began.
-fn switches(pid: i32) -> anyhow::Result<u32> {
+pub(super) fn switches(pid: i32) -> anyhow::Result<u32> {
     let mut sum = 0;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let text = std::fs::read_to_string(task?.path().join("status"))?;

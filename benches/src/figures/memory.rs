@@ -33,7 +33,7 @@ pub(super) fn take(programs: &Programs) -> anyhow::Result<Figure> {
     Ok(Figure { title: "memory at rest (PSS), 4 workers and 4 companions", unit: "KiB", rows })
 }
 
-fn pss(pid: i32) -> anyhow::Result<f64> {
+pub(super) fn pss(pid: i32) -> anyhow::Result<f64> {
     let kib = sys::procfs::pss_kib(pid).with_context(|| format!("the memory of {pid} cannot be read"))?;
     Ok(f64::from(u32::try_from(kib)?))
 }

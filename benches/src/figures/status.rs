@@ -26,7 +26,8 @@ pub(super) fn take(programs: &Programs) -> anyhow::Result<Figure> {
 }
 
 impl Row {
-    fn time<T>(&mut self, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<()> {
+    /// One more value: how long this takes.
+    pub(super) fn time<T>(&mut self, run: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<()> {
         let start = std::time::Instant::now();
         run()?;
         self.values.push(start.elapsed().as_secs_f64() * 1000.0);
