@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use sys::departure::Departure;
 use sys::fd::FileId;
 use sys::launch::Environment;
-use sys::spawn::{Command, Spawned};
+use sys::spawn::{Command, Spawned, Strings};
 
 /// Variables that describe the old process or its descriptors, not the new one.
 const OF_THE_OLD: [&str; 5] =
@@ -108,8 +108,8 @@ pub(crate) fn start_successor(
     let mut fds = vec![(stdin, 0), (stdout.as_fd(), 1), (stderr.as_fd(), 2), (file.as_fd(), DESCRIPTOR)];
     fds.extend(sockets.zip(DESCRIPTOR + 1..));
     let words = std::iter::once(origin.program.as_os_str()).chain(origin.arguments.iter().map(AsRef::as_ref));
-    let mut env: Vec<CString> = environment(&origin.environment).collect::<Result<_, _>>()?;
-    env.push(CString::new(format!("{VARIABLE}={DESCRIPTOR}"))?);
+    let mut env = environment(&origin.environment).collect::<Result<Strings, _>>()?;
+    env.push(&[format!("{VARIABLE}={DESCRIPTOR}").as_bytes()])?;
     let command = Command {
         candidates: vec![CString::new(origin.program.as_bytes())?],
         argv: words.map(|word| CString::new(word.as_bytes())).collect::<Result<_, _>>()?,

@@ -18,6 +18,7 @@ use supervise::signal::SIGCHLD;
 /// The program: reads the configuration, opens what it needs, runs until it is told to stop.
 #[must_use]
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    sys::memory::begin();
     let hidden = sys::launch::launcher(&arguments)
         .or_else(|| resolver::hidden_mode(&arguments))
         .or_else(|| sys::usage::hidden_mode(&arguments))

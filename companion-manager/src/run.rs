@@ -21,6 +21,7 @@ const BULK_MAX: usize = 1 << 30;
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    sys::memory::begin();
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let hidden = sys::launch::launcher(&arguments).or_else(|| sys::usage::hidden_mode(&arguments));
     if let Some(code) = hidden {

@@ -92,25 +92,25 @@ fn collect(header: &libc::msghdr, received: &mut Received) {
     }
 }
 
-/// A message to send, with every buffer it needs: sending it allocates nothing, so that a process between
-/// clone and exec may do it.
-pub(crate) struct Envelope {
-    bytes: Vec<u8>,
-    control: Box<Control>,
+/// A message to send, with every buffer it needs: sending it allocates nothing and touches no heap, so that a process
+/// between clone and exec may do it.
+pub(crate) struct Envelope<'a> {
+    bytes: &'a mut [u8],
+    control: Control,
     control_len: usize,
 }
 
-impl Envelope {
+impl<'a> Envelope<'a> {
     /// At most 253 descriptors; the kernel refuses more.
-    pub(crate) fn new(bytes: Vec<u8>, fds: &[RawFd]) -> io::Result<Self> {
-        let mut control = Box::new([0; CONTROL_WORDS]);
+    pub(crate) fn new(bytes: &'a mut [u8], fds: &[RawFd]) -> io::Result<Self> {
+        let mut control = [0; CONTROL_WORDS];
         let control_len = write_rights(&mut control, fds)?;
         Ok(Self { bytes, control, control_len })
     }
 
     /// The bytes, to be patched in place.
     pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes
+        self.bytes
     }
 
     /// Puts another number in the place of the first descriptor.

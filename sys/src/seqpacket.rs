@@ -98,7 +98,8 @@ impl Link {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let numbers: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        let mut envelope = Envelope::new(bytes.to_vec(), &numbers)?;
+        let mut bytes = bytes.to_vec();
+        let mut envelope = Envelope::new(&mut bytes, &numbers)?;
         let sent = crate::errno::retry(|| {
             envelope.send(self.fd.as_raw_fd()).map_err(|errno| match errno {
                 // Too many descriptors on their way for this user: room comes when the receiver takes them.

@@ -21,7 +21,7 @@ fn start(children: &mut Children<u32>, key: u32, script: &str) -> String {
     let (reader, writer) = pipe::pair().unwrap();
     let mut shell = command(&null, &["/bin/sh", "-c", script]);
     shell.fds[1] = (writer.as_fd(), 1);
-    shell.env = vec![support::text("PATH=/usr/bin:/bin")];
+    shell.env = std::iter::once(support::text("PATH=/usr/bin:/bin")).collect();
     let spawned = spawn(&shell).unwrap();
     drop(shell);
     drop(writer);

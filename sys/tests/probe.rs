@@ -50,7 +50,7 @@ fn question(script: &str) -> Question<'static> {
     let command = Command {
         candidates: vec![c_string("/bin/sh")],
         argv: ["sh", "-c", script].map(c_string).to_vec(),
-        env: vec![c_string("PATH=/usr/bin:/bin")],
+        env: std::iter::once(c_string("PATH=/usr/bin:/bin")).collect(),
         ..Command::default()
     };
     Question::Run(Box::new(command), Program { name: "sh".into(), ..Program::default() })

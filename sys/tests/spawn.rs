@@ -12,7 +12,9 @@ use sys::children::Children;
 use sys::fd::null;
 use sys::pipe;
 use sys::seqpacket::{Received, pair};
-use sys::spawn::{Handover, Identity, Letter, Limit, SpawnFailure, SpawnProgress, Spawned, Stage, spawn};
+use sys::spawn::{
+    Handover, Identity, Letter, Limit, SpawnFailure, SpawnProgress, Spawned, Stage, Strings, spawn,
+};
 
 /// Waits for the end of a process and reaps it.
 fn finish(spawned: Spawned) -> Exit {
@@ -117,7 +119,7 @@ fn the_parents_mask_is_as_before() {
 fn a_process_is_told_its_own_plain_number_in_every_variable_that_wants_it() {
     let said = output_of("echo $LISTEN_PID $WATCHDOG_PID $$ $OTHER", |command| {
         command.own_pid = vec!["LISTEN_PID", "WATCHDOG_PID"];
-        command.env = vec![text("OTHER=value")];
+        command.env = Strings::from_iter([text("OTHER=value")]);
     });
     let words: Vec<&str> = said.split_whitespace().collect();
     assert_eq!(words.len(), 4, "{said}");
@@ -130,7 +132,7 @@ fn a_process_is_told_its_own_plain_number_in_every_variable_that_wants_it() {
 #[test]
 fn settings_take_effect() {
     let said = output_of("umask; ulimit -n; ulimit -Hn; pwd; cut -d' ' -f19 /proc/self/stat", |command| {
-        command.env = vec![text("PATH=/usr/bin:/bin")];
+        command.env = Strings::from_iter([text("PATH=/usr/bin:/bin")]);
         command.umask = Some(0o137);
         command.nofile = Some((200, 300));
         command.nice = Some(7);
@@ -138,7 +140,7 @@ fn settings_take_effect() {
     });
     assert_eq!(said, "0137\n200\n300\n/usr\n7\n");
     let score = output_of("cat /proc/self/oom_score_adj", |command| {
-        command.env = vec![text("PATH=/usr/bin:/bin")];
+        command.env = Strings::from_iter([text("PATH=/usr/bin:/bin")]);
         command.oom_score_adj = Some(321);
         command.no_new_privileges = true;
     });
@@ -229,7 +231,7 @@ fn another_user_is_taken_on_whole_or_the_reason_is_told() {
     let identity = Identity { uid: 4242, gid: 4243, groups: vec![4243, 4244] };
     if sys::process::effective_uid() == 0 {
         let said = output_of(script, |command| {
-            command.env = vec![text("PATH=/usr/bin:/bin")];
+            command.env = Strings::from_iter([text("PATH=/usr/bin:/bin")]);
             command.identity = Some(identity.clone());
         });
         assert_eq!(said, "4242\n4243\n4243 4244\n1\n");

@@ -176,6 +176,10 @@ mod tests {
         }
     }
 
+    fn told<'a>(command: &'a Command<'_>) -> Vec<&'a str> {
+        command.env.iter().map(|pair| pair.to_str().unwrap()).collect()
+    }
+
     fn words(list: &[CString]) -> Vec<&str> {
         list.iter().map(|word| word.to_str().unwrap()).collect()
     }
@@ -215,7 +219,7 @@ mod tests {
             concat!("SERVER_SOFTWARE=arbiter/", env!("CARGO_PKG_VERSION")),
             "WATCHDOG_USEC=2500000",
         ];
-        assert_eq!(words(&command.env), expected);
+        assert_eq!(told(&command), expected);
         assert_eq!(command.fds.iter().map(|(_, number)| *number).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
         assert_eq!(command.own_pid, ["LISTEN_PID", "WATCHDOG_PID"]);
         assert_eq!(program.name, "serve");
@@ -251,7 +255,7 @@ mod tests {
         let listen = Some(("data.redis", null));
         let (command, _) = Launch { listen, ..launch(&spec, &inherited, null) }.command().unwrap();
         assert_eq!(words(&command.argv), ["serve", "5", "{data.redis}"]);
-        let env = words(&command.env);
+        let env = told(&command);
         assert!(env.contains(&"LISTEN_FDS=3") && env.contains(&"LISTEN_FDNAMES=http:admin:data.redis"));
         assert_eq!(command.fds.last().map(|(_, number)| *number), Some(5));
     }
@@ -264,7 +268,7 @@ mod tests {
         let (listen, streams) = (Some(("data", null)), vec![("events", null), ("to-do", null)]);
         let (command, _) = Launch { listen, streams, ..launch(&spec, &inherited, null) }.command().unwrap();
         assert_eq!(words(&command.argv), ["serve", "5", "{events}"]);
-        let env = words(&command.env);
+        let env = told(&command);
         assert!(env.contains(&"ARBITER_STREAM_EVENTS=6") && env.contains(&"ARBITER_STREAM_TO_DO=7"));
         assert!(env.contains(&"LISTEN_FDS=3"));
         assert_eq!(

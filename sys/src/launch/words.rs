@@ -14,7 +14,7 @@ use proto::spec::{Identity, ProcessSpec, stream_variable};
 use serde::{Deserialize, Serialize};
 
 use super::{FIRST_LISTENER, Program};
-use crate::spawn::Command;
+use crate::spawn::{Command, Strings};
 
 /// Where programs are looked for when the environment has no `PATH`, as execvp(3) does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -290,11 +290,12 @@ pub(super) fn c_string(what: &str, bytes: Vec<u8>) -> Result<CString, LaunchErro
 /// An environment as exec wants it.
 pub(super) fn pairs<'e>(
     environment: impl Iterator<Item = (&'e OsStr, &'e OsStr)>,
-) -> Result<Vec<CString>, LaunchError> {
-    environment
-        .map(|(name, value)| {
-            CString::new([name.as_bytes(), b"=", value.as_bytes()].concat())
-                .map_err(|_| LaunchError::Nul(format!("the variable {}", name.to_string_lossy())))
-        })
-        .collect()
+) -> Result<Strings, LaunchError> {
+    let mut pairs = Strings::default();
+    for (name, value) in environment {
+        pairs
+            .push(&[name.as_bytes(), b"=", value.as_bytes()])
+            .map_err(|_| LaunchError::Nul(format!("the variable {}", name.to_string_lossy())))?;
+    }
+    Ok(pairs)
 }

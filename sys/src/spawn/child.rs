@@ -7,8 +7,7 @@ use std::ptr;
 
 use libc::{c_int, c_long};
 
-use super::command::Handover;
-use super::plan::{Announcement, PID_ROOM, Plan};
+use super::plan::{Announcement, Handing, PID_ROOM, Plan};
 use super::resume;
 use super::stage::{SpawnFailure, Stage};
 use crate::fail_point;
@@ -63,8 +62,8 @@ fn prepare(plan: &mut Plan<'_>) -> Step {
         fail_point::reach("spawn-after-letter");
     }
     place_descriptors(plan)?;
-    if let Some(handover) = plan.handover {
-        hand_over(plan, handover)?;
+    if let Some(handing) = &plan.handing {
+        hand_over(plan, handing)?;
     }
     set_attributes(plan)?;
     set_limits(plan)?;
@@ -77,7 +76,7 @@ fn prepare(plan: &mut Plan<'_>) -> Step {
 fn settle(plan: &mut Plan<'_>) -> Step {
     if let Some(cwd) = plan.cwd {
         // SAFETY: a valid C string.
-        done(Stage::Directory, c_long::from(unsafe { libc::chdir(cwd.as_ptr()) }))?;
+        done(Stage::Directory, c_long::from(unsafe { libc::chdir(cwd) }))?;
     }
     open_files(plan)?;
     if plan.no_new_privileges {
@@ -90,7 +89,7 @@ fn settle(plan: &mut Plan<'_>) -> Step {
     if plan.announcement.is_some() {
         fail_point::reach("spawn-before-exec");
     }
-    if plan.handover.is_some() { Ok(()) } else { empty_mask() }
+    if plan.handing.is_some() { Ok(()) } else { empty_mask() }
 }
 
 /// Every signal's default action: handlers would be lost at exec anyway, but what was ignored would stay so.
@@ -108,7 +107,7 @@ fn default_dispositions(changed: u64) {
     }
 }
 
-fn announce(announcement: &mut Announcement) -> Step {
+fn announce(announcement: &mut Announcement<'_>) -> Step {
     // SAFETY: plain integers.
     let own = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
     done(Stage::Announce, own)?;
@@ -143,7 +142,7 @@ fn wait_writable(socket: c_int, timeout: c_int) {
 /// First everything out of the way, then each into its place, then all others are marked or closed.
 fn place_descriptors(plan: &mut Plan<'_>) -> Step {
     let base = plan.base;
-    for entry in &mut plan.moves {
+    for entry in &mut *plan.moves {
         entry.source = out_of_the_way(entry.source, base, true)?;
     }
     plan.status = out_of_the_way(plan.status, base, false)?;
@@ -153,7 +152,7 @@ fn place_descriptors(plan: &mut Plan<'_>) -> Step {
     if let Some(announcement) = &mut plan.announcement {
         announcement.socket = out_of_the_way(announcement.socket, base, false)?;
     }
-    for entry in &plan.moves {
+    for entry in &*plan.moves {
         // SAFETY: replacing whatever has the target's number is the purpose; dup2 leaves no close-on-exec flag.
         done(Stage::Descriptors, c_long::from(unsafe { libc::dup2(entry.source, entry.target) }))?;
     }
@@ -172,19 +171,19 @@ fn place_descriptors(plan: &mut Plan<'_>) -> Step {
 
 /// Puts what a launcher needs where it finds it: before the limit of open files is set, and while the process may
 /// open what its user may not.
-fn hand_over(plan: &Plan<'_>, handover: &Handover) -> Step {
+fn hand_over(plan: &Plan<'_>, handing: &Handing) -> Step {
     let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_CLOEXEC;
     // SAFETY: a valid C string and plain integers.
-    let mut file = unsafe { libc::open(handover.env_file.as_ptr(), flags) };
-    if file == -1 && handover.is_optional && errno() == libc::ENOENT {
+    let mut file = unsafe { libc::open(handing.env_file, flags) };
+    if file == -1 && handing.is_optional && errno() == libc::ENOENT {
         // SAFETY: as above.
         file = unsafe { libc::open(c"/dev/null".as_ptr(), flags) };
     }
     done(Stage::EnvFile, c_long::from(file))?;
-    put(Stage::EnvFile, file, handover.first + resume::ENV_FILE)?;
-    put(Stage::Descriptors, plan.status, handover.first + resume::STATUS)?;
+    put(Stage::EnvFile, file, handing.first + resume::ENV_FILE)?;
+    put(Stage::Descriptors, plan.status, handing.first + resume::STATUS)?;
     if let Some(announcement) = &plan.announcement {
-        put(Stage::Descriptors, announcement.socket, handover.first + resume::LETTER)?;
+        put(Stage::Descriptors, announcement.socket, handing.first + resume::LETTER)?;
     }
     Ok(())
 }
@@ -193,7 +192,7 @@ fn open_files(plan: &Plan<'_>) -> Step {
     for (path, target) in plan.files {
         let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOCTTY | libc::O_CLOEXEC;
         // SAFETY: a valid C string and plain integers.
-        let file = unsafe { libc::open(path.as_ptr(), flags, 0o666) };
+        let file = unsafe { libc::open(*path, flags, 0o666) };
         done(Stage::Output, c_long::from(file))?;
         put(Stage::Output, file, *target)?;
     }
@@ -261,7 +260,7 @@ fn set_attributes(plan: &Plan<'_>) -> Step {
         let result = unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, nice) };
         done(Stage::Nice, result)?;
     }
-    if let Some(text) = &plan.oom_score_adj {
+    if let Some(text) = plan.oom_score_adj {
         // SAFETY: a valid C string and plain flags.
         let file =
             unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
@@ -277,7 +276,7 @@ fn set_attributes(plan: &Plan<'_>) -> Step {
 }
 
 fn set_limits(plan: &Plan<'_>) -> Step {
-    for limit in &plan.limits {
+    for limit in plan.limits {
         let value = [limit.soft, limit.hard];
         // SAFETY: the kernel's rlimit64 is two u64; pid 0 is the caller; the old value is not asked for.
         let result = unsafe {
@@ -290,11 +289,10 @@ fn set_limits(plan: &Plan<'_>) -> Step {
 }
 
 fn become_user(plan: &Plan<'_>) -> Step {
-    let Some(identity) = plan.identity else { return Ok(()) };
-    let (uid, gid) = (identity.uid, identity.gid);
+    let Some(user) = &plan.user else { return Ok(()) };
+    let (uid, gid) = (user.uid, user.gid);
     // SAFETY: pointer and length of one slice. Raw calls all: the wrappers would signal threads that are not here.
-    let groups =
-        unsafe { libc::syscall(libc::SYS_setgroups, identity.groups.len(), identity.groups.as_ptr()) };
+    let groups = unsafe { libc::syscall(libc::SYS_setgroups, user.groups.len(), user.groups.as_ptr()) };
     done(Stage::Groups, groups)?;
     // SAFETY: plain integers.
     done(Stage::Gid, unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
@@ -329,7 +327,7 @@ fn die_with_parent(plan: &Plan<'_>) -> Step {
 }
 
 /// Left-justified and ended by a NUL: zero-padded digits would be read as octal and refused.
-fn write_own_pid(plan: &mut Plan<'_>) {
+fn write_own_pid(plan: &Plan<'_>) {
     // SAFETY: no arguments.
     let mut rest = unsafe { libc::getpid() }.unsigned_abs();
     let mut digits = [0u8; 10];
@@ -342,9 +340,10 @@ fn write_own_pid(plan: &mut Plan<'_>) {
             break;
         }
     }
-    for slot in &mut plan.own_pid {
-        let room = slot.iter_mut().rev().take(PID_ROOM).rev();
-        for (place, digit) in room.zip(digits.iter().take(count).rev()) {
+    for start in plan.own_pid {
+        // SAFETY: a place of this many bytes in the plan's own environment, which nobody else reads before exec.
+        let room = unsafe { std::slice::from_raw_parts_mut(*start, PID_ROOM) };
+        for (place, digit) in room.iter_mut().zip(digits.iter().take(count).rev()) {
             *place = *digit;
         }
     }
@@ -363,7 +362,7 @@ fn empty_mask() -> Step {
 /// Returns only when nothing could be executed.
 fn execute(plan: &Plan<'_>) -> SpawnFailure {
     let (argv, envp) = (plan.argv.as_ptr(), plan.envp.as_ptr());
-    let stage = if plan.handover.is_some() { Stage::Launcher } else { Stage::Execute };
+    let stage = if plan.handing.is_some() { Stage::Launcher } else { Stage::Execute };
     let failed = |errno| SpawnFailure { stage, errno };
     if let Some(image) = plan.image {
         // SAFETY: NULL-terminated arrays of valid C strings, and an open descriptor.
@@ -376,7 +375,7 @@ fn execute(plan: &Plan<'_>) -> SpawnFailure {
     let mut last = libc::ENOENT;
     for candidate in plan.candidates {
         // SAFETY: NULL-terminated arrays of valid C strings.
-        unsafe { libc::execve(candidate.as_ptr(), argv, envp) };
+        unsafe { libc::execve(*candidate, argv, envp) };
         last = errno();
         match last {
             libc::EACCES => denied = true,
@@ -389,7 +388,7 @@ fn execute(plan: &Plan<'_>) -> SpawnFailure {
 
 /// Tells the third party and the parent. What cannot be told is not waited for but by the parent's own means:
 /// the end of the process.
-pub(super) fn report(status: c_int, announcement: Option<&mut Announcement>, failure: SpawnFailure) {
+pub(super) fn report(status: c_int, announcement: Option<&mut Announcement<'_>>, failure: SpawnFailure) {
     let code = failure.stage.code().to_le_bytes();
     let errno = failure.errno.to_le_bytes();
     if let Some(announcement) = announcement {
@@ -417,6 +416,7 @@ fn patch(bytes: &mut [u8], offset: usize, value: [u8; 4]) {
 mod tests {
     use super::*;
     use crate::spawn::Command;
+    use crate::spawn::arena::Arena;
     use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
     fn is_open(fd: c_int) -> bool {
@@ -435,17 +435,44 @@ mod tests {
         let (image, status, stranger) = (high(600), high(605), high(610));
         let mut command = Command { candidates: vec![c"/bin/true".into()], ..Command::default() };
         command.image = Some(image.as_fd());
-        let plan = Plan::new(&command, status.as_raw_fd()).unwrap();
+        let arena = Arena::default();
+        let plan = Plan::new(&arena, &command, status.as_raw_fd()).unwrap();
         let strangers = [600, 605, 610].map(|at| at + 1).into_iter().chain([stranger.as_raw_fd(), plan.base]);
         let strangers: Vec<c_int> =
             strangers.filter(|fd| ![image.as_raw_fd(), status.as_raw_fd()].contains(fd)).collect();
-        let (pid, pidfd) = super::super::start::clone().unwrap();
-        if pid == 0 {
+        assert!(is_so_in_a_child(|| {
             close_all_but_own(&plan);
             let kept = is_open(plan.status) && is_open(image.as_raw_fd());
-            let closed = strangers.iter().all(|&fd| !is_open(fd));
+            kept && strangers.iter().all(|&fd| !is_open(fd))
+        }));
+    }
+
+    #[test]
+    #[cfg(target_env = "gnu")]
+    fn what_the_heap_has_grown_by_is_not_there_in_a_child() {
+        crate::memory::begin();
+        // SAFETY: the allocator takes note when others have moved the heap's end.
+        let grown = unsafe { libc::sbrk(1 << 16) };
+        let page = grown.map_addr(|address| address.next_multiple_of(1 << 12));
+        let is_there = || {
+            let mut answer = 0u8;
+            // SAFETY: it only asks whether there is a page at the address.
+            unsafe { libc::mincore(page, 1 << 12, &raw mut answer) == 0 }
+        };
+        crate::memory::withhold_heap();
+        assert!(is_there());
+        assert!(is_so_in_a_child(|| !is_there()));
+        let arena = Arena::default();
+        let kept = arena.bytes(&[b"kept"]).unwrap();
+        assert!(is_so_in_a_child(|| kept == b"kept"));
+    }
+
+    /// Nothing but system calls may be made by `check`.
+    fn is_so_in_a_child(check: impl FnOnce() -> bool) -> bool {
+        let (pid, pidfd) = super::super::start::clone().unwrap();
+        if pid == 0 {
             // SAFETY: _exit runs no code of this process.
-            unsafe { libc::_exit(if kept && closed { 0 } else { 1 }) }
+            unsafe { libc::_exit(if check() { 0 } else { 1 }) }
         }
         // SAFETY: just created for the parent.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -454,6 +481,6 @@ mod tests {
         assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
         let target = crate::wait::Target::Pidfd(pidfd.as_raw_fd());
         let (_, exit) = crate::wait::wait(target, libc::WEXITED).unwrap().unwrap();
-        assert_eq!(exit.status, supervise::ExitStatus::Code(0));
+        exit.status == supervise::ExitStatus::Code(0)
     }
 }

@@ -3,6 +3,8 @@
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 
+use super::Strings;
+
 /// A limit without a bound.
 pub const UNLIMITED: u64 = libc::RLIM_INFINITY;
 
@@ -70,7 +72,7 @@ pub struct Command<'fd> {
     pub candidates: Vec<CString>,
     pub argv: Vec<CString>,
     /// The whole environment, `KEY=VALUE` each.
-    pub env: Vec<CString>,
+    pub env: Strings,
     /// Names of variables that are added with the process's own number, in plain decimal as sd_listen_fds(3) and
     /// sd_watchdog_enabled(3) want it.
     pub own_pid: Vec<&'static str>,

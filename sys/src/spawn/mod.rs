@@ -9,8 +9,9 @@
 //! that is sent to the new process at any instant waits, and meets the default action.
 //!
 //! Between clone and exec the child makes system calls and nothing else: no allocation, no lock, no
-//! environment. Everything it needs is laid out before ([`Command`] becomes a plan of plain buffers). What
-//! fails there comes back as (stage, error number) on a close-on-exec pipe, [`Spawned::status`], whose end
+//! environment. Everything it needs is laid out before, in an arena ([`Command`] becomes a plan of plain buffers): a
+//! daemon's heap is not in the child at all ([`crate::memory::begin`]), so that neither the clone nor what the daemon
+//! writes afterwards takes longer the more it has to remember. What fails there comes back as (stage, error number) on a close-on-exec pipe, [`Spawned::status`], whose end
 //! means that the exec was done; the parent never waits for it.
 //!
 //! The order in the child: dispositions to default, setsid, the letter (see [`Letter`]), descriptors, umask,
@@ -23,14 +24,17 @@
 //! pipe still open. It goes on with the directory and what follows ([`Handed::resume`]); seen from outside the
 //! way to exec is one.
 
+mod arena;
 mod child;
 mod command;
 mod plan;
 mod resume;
 mod stage;
 mod start;
+mod strings;
 
 pub use command::{Command, Handover, Identity, Letter, Limit, UNLIMITED};
 pub use resume::{Failed, Handed};
 pub use stage::{SpawnFailure, SpawnProgress, Stage};
 pub use start::{Spawned, read_status, spawn};
+pub use strings::{InteriorNul, Strings};

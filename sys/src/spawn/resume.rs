@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
+use super::arena::Arena;
 use super::child;
 use super::command::{Command, Letter};
 use super::plan::{self, Plan};
@@ -68,9 +69,9 @@ impl Handed {
     /// `parent` still lives), LISTEN_PID, mask emptied, exec. The command's descriptors and user are not looked
     /// at: they are as they are to be.
     pub fn resume(self, command: &Command<'_>, parent: i32) -> ! {
-        let letter = self.letter();
-        let announcement = letter.as_ref().and_then(|letter| plan::announcement(letter).ok());
-        match Plan::new(command, self.status.as_raw_fd()) {
+        let (arena, letter) = (Arena::default(), self.letter());
+        let announcement = letter.as_ref().and_then(|letter| plan::announcement(&arena, letter).ok());
+        match Plan::new(&arena, command, self.status.as_raw_fd()) {
             Ok(mut plan) => {
                 plan.parent = parent;
                 plan.announcement = announcement;
@@ -82,8 +83,8 @@ impl Handed {
 
     /// Tells why the process comes no further, and ends it.
     pub fn fail(self, failure: SpawnFailure) -> ! {
-        let letter = self.letter();
-        let mut announcement = letter.as_ref().and_then(|letter| plan::announcement(letter).ok());
+        let (arena, letter) = (Arena::default(), self.letter());
+        let mut announcement = letter.as_ref().and_then(|letter| plan::announcement(&arena, letter).ok());
         child::report(self.status.as_raw_fd(), announcement.as_mut(), failure);
         child::exit()
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+use super::arena::Arena;
 use super::child;
 use super::command::Command;
 use super::plan::Plan;
@@ -41,8 +42,10 @@ struct CloneArgs {
 /// processes or memory is reached (`WouldBlock` for EAGAIN, `OutOfMemory`).
 pub fn spawn(command: &Command<'_>) -> io::Result<Spawned> {
     let (status, write_end) = crate::pipe::nonblocking_pair()?;
-    let mut plan = Plan::new(command, write_end.as_raw_fd())?;
+    let arena = Arena::default();
+    let mut plan = Plan::new(&arena, command, write_end.as_raw_fd())?;
     crate::fail_point::prepare();
+    crate::memory::withhold_heap();
     let before = set_mask(u64::MAX);
     let cloned = clone();
     if let Ok((0, _)) = cloned {
