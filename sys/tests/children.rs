@@ -40,6 +40,7 @@ fn exits_are_seen_before_they_are_taken(children: &mut Children<u32>) {
     assert_eq!(seen.status, ExitStatus::Code(3));
     assert!(seen.max_rss_kib > 0);
     assert_eq!(children.peek(1).unwrap(), Some(seen));
+    assert!(!children.has_strangers(|_| false), "a kept zombie is no stranger");
     assert_eq!(children.reap_strays(|_| false).unwrap(), [], "a kept zombie is no stray");
     assert_eq!(children.reap(1).unwrap(), seen);
     assert_eq!(children.peek(1).unwrap_err().kind(), std::io::ErrorKind::NotFound);
@@ -62,6 +63,7 @@ fn a_group_outlives_its_leader_and_is_emptied(children: &mut Children<u32>) {
     wait_end(children, 3);
     assert_eq!(children.peek(3).unwrap().unwrap().status, SIGKILL);
     assert!(children.group_alive(3).unwrap(), "the orphan is alive and ours");
+    assert!(children.has_strangers(|_| false) && !children.has_strangers(|pid| pid == orphan));
     children.signal_group(3, libc::SIGKILL).unwrap();
     wait_for("the group to be empty", || !children.group_alive(3).unwrap());
     assert_eq!(sys::procfs::stat(orphan).unwrap().state, 'Z');

@@ -36,6 +36,36 @@ fn a_stop_empties_the_whole_group() {
 }
 
 #[test]
+fn whoever_is_left_behind_by_one_of_many_is_found_and_stopped_too() {
+    let site = Site::new(
+        r#"
+        [companion.crowd]
+        command = ["@companion@"]
+        count = 40
+        ready = "started"
+        start_seconds = 0
+        [companion.parent]
+        command = ["sh", "-c", "trap '' TERM; @companion@ --ignore-term & trap - TERM; wait"]
+        count = 3
+        ready = "started"
+        start_seconds = 0
+        stop_timeout = 0.3
+        "#,
+    );
+    let arbiter = site.start();
+    site.wait_for_start("crowd", 40);
+    site.wait_for_start("parent", 3);
+    let left = site.started("parent");
+    // One that leaves nobody comes first.
+    arbiter.done(&["restart", "companion", "crowd:1"]);
+    arbiter.done(&["stop", "companion", "parent"]);
+    for pid in left {
+        assert!(!processes::is_alive(pid), "{pid} is gone when stop answers");
+    }
+    assert_eq!(arbiter.status().companion("crowd").state, "RUNNING");
+}
+
+#[test]
 fn what_ignores_the_stop_signal_is_killed_at_stop_timeout_with_its_group() {
     let site = Site::new(
         r#"

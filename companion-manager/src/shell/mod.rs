@@ -261,6 +261,7 @@ impl Shell {
     pub fn step(&mut self) -> io::Result<bool> {
         let deadline = if self.is_behind() { Some(now()) } else { self.next_deadline() };
         self.rest.wait(&mut self.reactor, deadline)?;
+        self.look_anew();
         if supervise::heartbeat::was_away(deadline, now()) {
             self.table.handle(Input::WasAway, now());
         }

@@ -19,6 +19,9 @@ use sys::launch::Program;
 use sys::reactor::Interest;
 use sys::spawn::SpawnProgress;
 
+/// From how many processes on it is looked for strangers first.
+const MANY: usize = 32;
+
 /// The processes behind the table's runs.
 #[derive(Default)]
 pub(super) struct Processes {
@@ -32,6 +35,10 @@ pub(super) struct Processes {
     doubted: BTreeSet<RunId>,
     /// Own runs whose main process has ended while others of its group live.
     held: BTreeSet<RunId>,
+    /// Own runs whose main process has ended and left nobody.
+    alone: HashSet<RunId>,
+    /// Whether this process has children that it has not started, as seen in this step.
+    has_strangers: Option<bool>,
 }
 
 impl Processes {
@@ -95,10 +102,38 @@ impl Shell {
 
     /// Whether what a process that has ended said last counts, and may not have been heard yet: that another one
     /// counts in its place, or why it ends. Of one that was killed, or asked to end, and leaves nobody, it does not.
-    fn may_have_said_more(&self, run: RunId, exit: Exit) -> bool {
+    fn may_have_said_more(&mut self, run: RunId, exit: Exit) -> bool {
         let is_worth_it = self.table.is_unasked(run) && !exit.status.is_killed();
-        self.leaving == Leaving::No
-            && (is_worth_it || self.processes.children.group_alive(run).unwrap_or(false))
+        self.leaving == Leaving::No && (is_worth_it || self.leaves_somebody(run))
+    }
+
+    /// Whether anybody of its group is alive after the end of a run's main process. A group that nobody is left in
+    /// stays so. The kernel looks at every child to tell; among many it is quicker to look whether there is one that was
+    /// left behind by anybody.
+    fn leaves_somebody(&mut self, run: RunId) -> bool {
+        if self.processes.alone.contains(&run) {
+            return false;
+        }
+        let is_alive = (self.processes.children.len() < MANY || self.has_strangers())
+            && self.processes.children.group_alive(run).unwrap_or(false);
+        if !is_alive {
+            self.processes.alone.insert(run);
+        }
+        is_alive
+    }
+
+    fn has_strangers(&mut self) -> bool {
+        if let Some(known) = self.processes.has_strangers {
+            return known;
+        }
+        let has_strangers = self.processes.children.has_strangers(|pid| self.is_a_helper(pid));
+        self.processes.has_strangers = Some(has_strangers);
+        has_strangers
+    }
+
+    /// Time has passed: whoever has ended since may have left somebody.
+    pub(super) fn look_anew(&mut self) {
+        self.processes.has_strangers = None;
     }
 
     /// All that a process said which has ended has been heard: if it still is the one that counts, that was the end.
@@ -161,7 +196,7 @@ impl Shell {
     pub(super) fn end_told(&mut self, run: RunId) {
         let Some(&exit) = self.processes.ended.get(&run) else { return };
         self.ask_for_cause(run, exit);
-        if self.processes.children.group_alive(run).unwrap_or(false) {
+        if self.leaves_somebody(run) {
             self.processes.held.insert(run);
             self.feed(run, supervise::Input::Exited { exit, survivors: true });
         } else {
@@ -174,7 +209,7 @@ impl Shell {
     pub(super) fn handle_children(&mut self) {
         let held: Vec<RunId> = self.processes.held.iter().copied().collect();
         for run in held {
-            if !self.processes.children.group_alive(run).unwrap_or(false) {
+            if !self.leaves_somebody(run) {
                 self.reap(run);
                 self.feed(run, supervise::Input::Gone);
             }
@@ -186,9 +221,7 @@ impl Shell {
 
     /// Not while a main process may be among them that arbiter has yet to name.
     fn reap_strays(&mut self) {
-        match self.processes.children.reap_strays(|pid| {
-            self.tries.knows(pid) || self.measuring.as_ref().is_some_and(|measuring| measuring.is(pid))
-        }) {
+        match self.processes.children.reap_strays(|pid| self.is_a_helper(pid)) {
             Ok(strays) => {
                 for stray in strays {
                     tracing::debug!("reaped a stray, pid {}: {}", stray.pid, stray.exit.status);
@@ -196,6 +229,11 @@ impl Shell {
             }
             Err(error) => tracing::warn!("strays cannot be reaped: {error}"),
         }
+    }
+
+    /// Whether it is a process of this program's own that is waited for elsewhere.
+    fn is_a_helper(&self, pid: i32) -> bool {
+        self.tries.knows(pid) || self.measuring.as_ref().is_some_and(|measuring| measuring.is(pid))
     }
 
     fn reap(&mut self, run: RunId) {
@@ -215,6 +253,7 @@ impl Shell {
         self.processes.starting.remove(&run);
         self.processes.ended.remove(&run);
         self.processes.held.remove(&run);
+        self.processes.alone.remove(&run);
         self.processes.doubted.remove(&run);
         self.end_input(run);
         self.processes.adopted.remove(&run);

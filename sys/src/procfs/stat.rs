@@ -1,6 +1,7 @@
 //! Single facts about a process.
 
 use std::fs;
+use std::io::Read;
 use std::path::PathBuf;
 
 /// The part of `/proc/PID/stat` that is used here. Times are in clock ticks (`getconf CLK_TCK`).
@@ -22,7 +23,10 @@ pub struct Stat {
 /// `None`: there is no such process.
 #[must_use]
 pub fn stat(pid: i32) -> Option<Stat> {
-    parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    // Longer than the line can be: one read instead of six, and the kernel writes it in one.
+    let mut line = [0; 2048];
+    let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
+    parse(&line[..length])
 }
 
 /// The name in parentheses may hold anything, so the fields are counted from the last parenthesis.
