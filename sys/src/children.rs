@@ -215,13 +215,15 @@ impl<K: Copy + Eq + Hash> Children<K> {
         Ok(exit)
     }
 
-    /// Whether this process has children, dead ones too, that are neither in this table nor known to the caller. Without
-    /// one, nobody is alive whom a child that has ended before left behind, provided that this process is the
+    /// Whether this process may have children, dead ones too, that are neither in this table nor known to the caller.
+    /// Without one, nobody is alive whom a child that has ended before left behind, provided that this process is the
     /// sub-reaper.
     #[must_use]
     pub fn has_strangers(&self, known_elsewhere: impl Fn(i32) -> bool) -> bool {
         let known = |pid| self.by_pid.contains_key(&pid) || known_elsewhere(pid);
-        crate::procfs::own_children().into_iter().any(|pid| !known(pid))
+        let children = crate::procfs::own_children();
+        // None at all: no descriptor or no /proc was to be had.
+        children.is_empty() || !children.into_iter().all(known)
     }
 
     /// To be called after SIGCHLD: reaps every ended child that is neither in this table nor known to the

@@ -83,15 +83,28 @@ fn a_stranger_is_not_taken_as_main_process() {
 
 /// A companion whose first process waits for the file `go`, names a child of its as the main process and ends, or
 /// stays.
+const APP: &str = r#"
+    [companion.app]
+    command = ["python3", "@site@/script.py"]
+    ready = "notify"
+    start_seconds = 0
+"#;
+
+/// Others, so many that the manager does not ask after each group.
+const CROWD: &str = r#"
+    [companion.crowd]
+    command = ["@companion@"]
+    count = 40
+    ready = "started"
+    start_seconds = 0
+"#;
+
 fn companion(then: &str) -> Site {
-    let site = Site::new(
-        r#"
-        [companion.app]
-        command = ["python3", "@site@/script.py"]
-        ready = "notify"
-        start_seconds = 0
-        "#,
-    );
+    companion_of(APP, then)
+}
+
+fn companion_of(text: &str, then: &str) -> Site {
+    let site = Site::new(text);
     site.write("script.py", &format!("{SAY}wait_for(\"go\")\n{FORK}{then}"));
     site
 }
@@ -159,7 +172,17 @@ fn a_process_that_a_companion_names_is_its_main_one_and_the_first_may_end() {
 
 #[test]
 fn when_the_main_process_of_a_companion_ends_the_first_one_goes_with_it() {
-    let site = companion("time.sleep(1000)\n");
+    first_goes_with_main(&companion("time.sleep(1000)\n"));
+}
+
+#[test]
+fn when_the_main_process_of_a_companion_ends_among_many_the_first_one_goes_with_it() {
+    let site = companion_of(&format!("{APP}{CROWD}"), "time.sleep(1000)\n");
+    first_goes_with_main(&site);
+    assert!(!site.log().contains("cannot be reaped"), "{}", site.tail());
+}
+
+fn first_goes_with_main(site: &Site) {
     let arbiter = site.start();
     let first = first(&arbiter);
     site.write("go", "");

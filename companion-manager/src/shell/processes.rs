@@ -109,13 +109,15 @@ impl Shell {
 
     /// Whether anybody of its group is alive after the end of a run's main process. A group that nobody is left in
     /// stays so. The kernel looks at every child to tell; among many it is quicker to look whether there is one that was
-    /// left behind by anybody.
+    /// left behind by anybody. Where another process counts, the first one itself may be left.
     fn leaves_somebody(&mut self, run: RunId) -> bool {
         if self.processes.alone.contains(&run) {
             return false;
         }
-        let is_alive = (self.processes.children.len() < MANY || self.has_strangers())
-            && self.processes.children.group_alive(run).unwrap_or(false);
+        let children = &self.processes.children;
+        let is_asked = children.len() < MANY || children.main_pid(run) != children.pid(run);
+        let is_alive =
+            (is_asked || self.has_strangers()) && self.processes.children.group_alive(run).unwrap_or(false);
         if !is_alive {
             self.processes.alone.insert(run);
         }
