@@ -24,17 +24,22 @@ fn six_thousand_companions_are_answered_for_and_outlive_the_manager() {
     assert_eq!(arbiter.status().companion("a-companion-with-quite-a-long-name-04711").state, "RUNNING");
 }
 
-#[test]
-fn two_hundred_processes_of_one_companion_start_stop_and_outlive_the_manager() {
-    let site = Site::new(
+/// One companion with many processes.
+fn many(keys: &str) -> Site {
+    Site::new(&format!(
         r#"
         [companion.many]
         command = ["@companion@"]
         ready = "started"
         start_seconds = 0
-        count = 200
-        "#,
-    );
+        {keys}
+        "#
+    ))
+}
+
+#[test]
+fn two_hundred_processes_of_one_companion_start_stop_and_outlive_the_manager() {
+    let site = many("count = 200");
     let arbiter = site.start();
     let before = arbiter.wait_for_companion("many", "RUNNING");
     assert_eq!(before.companion("many").pids().len(), 200);
@@ -62,15 +67,7 @@ fn is_answered_meanwhile(peer: &mut Peer, is_new: impl Fn(i32) -> bool) {
 
 #[test]
 fn while_hundreds_are_replaced_at_once_the_control_socket_answers() {
-    let site = Site::new(
-        r#"
-        [companion.many]
-        command = ["@companion@"]
-        ready = "started"
-        start_seconds = 0
-        count = 400
-        "#,
-    );
+    let site = many("count = 400");
     let arbiter = site.start();
     let before = arbiter.wait_for_companion("many", "RUNNING").companion("many").pids();
     assert_eq!(before.len(), 400);
@@ -81,16 +78,7 @@ fn while_hundreds_are_replaced_at_once_the_control_socket_answers() {
 
 #[test]
 fn while_hundreds_are_started_at_once_the_control_socket_answers() {
-    let site = Site::new(
-        r#"
-        [companion.many]
-        command = ["@companion@"]
-        ready = "started"
-        start_seconds = 0
-        count = 400
-        autostart = false
-        "#,
-    );
+    let site = many("count = 400\nautostart = false");
     let arbiter = site.start();
     arbiter.wait_for_companion("many", "STOPPED");
     let (mut starter, mut asker) = (Peer::connect(&site.socket()), Peer::connect(&site.socket()));
