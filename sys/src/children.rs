@@ -220,10 +220,9 @@ impl<K: Copy + Eq + Hash> Children<K> {
     /// sub-reaper.
     #[must_use]
     pub fn has_strangers(&self, known_elsewhere: impl Fn(i32) -> bool) -> bool {
-        let known = |pid| self.by_pid.contains_key(&pid) || known_elsewhere(pid);
         let children = crate::procfs::own_children();
         // None at all: no descriptor or no /proc was to be had.
-        children.is_empty() || !children.into_iter().all(known)
+        children.is_empty() || !children.into_iter().all(self.known_with(known_elsewhere))
     }
 
     /// To be called after SIGCHLD: reaps every ended child that is neither in this table nor known to the
@@ -232,7 +231,7 @@ impl<K: Copy + Eq + Hash> Children<K> {
     /// # Errors
     /// None in practice.
     pub fn reap_strays(&self, known_elsewhere: impl Fn(i32) -> bool) -> io::Result<Vec<Stray>> {
-        let known = |pid| self.by_pid.contains_key(&pid) || known_elsewhere(pid);
+        let known = self.known_with(known_elsewhere);
         let mut strays = Vec::new();
         loop {
             let Some((pid, _)) = wait_if_any(Target::Any, libc::WEXITED | libc::WNOWAIT)? else {
@@ -250,6 +249,11 @@ impl<K: Copy + Eq + Hash> Children<K> {
             }
         }
         Ok(strays)
+    }
+
+    /// Whether a process is in this table or known to the caller.
+    fn known_with(&self, known_elsewhere: impl Fn(i32) -> bool) -> impl Fn(i32) -> bool {
+        move |pid| self.by_pid.contains_key(&pid) || known_elsewhere(pid)
     }
 
     fn child(&self, key: K) -> io::Result<&Child> {

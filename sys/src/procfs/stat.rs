@@ -23,7 +23,7 @@ pub struct Stat {
 /// `None`: there is no such process.
 #[must_use]
 pub fn stat(pid: i32) -> Option<Stat> {
-    // Longer than the line can be: one read instead of six, and the kernel writes it in one.
+    // Longer than the line can be, which the kernel writes whole: one read is enough.
     let mut line = [0; 2048];
     let length = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut line).ok()?;
     parse(&line[..length])

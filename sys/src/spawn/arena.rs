@@ -29,8 +29,20 @@ struct Region {
 
 impl Arena {
     /// The parts, one after the other.
+    #[expect(clippy::mut_from_ref, reason = "each piece is handed out once")]
     pub(super) fn bytes(&self, parts: &[&[u8]]) -> io::Result<&mut [u8]> {
-        self.list(parts.iter().copied().flatten().copied())
+        let size = parts.iter().map(|part| part.len()).sum();
+        let start = self.piece(size)?;
+        let mut end = start;
+        for part in parts {
+            // SAFETY: all parts together fit into the piece, which is nobody else's.
+            end = unsafe {
+                end.copy_from_nonoverlapping(NonNull::from(*part).cast(), part.len());
+                end.add(part.len())
+            };
+        }
+        // SAFETY: all bytes have been written; the piece stays until the arena is dropped and is handed out once.
+        Ok(unsafe { std::slice::from_raw_parts_mut(start.as_ptr(), size) })
     }
 
     /// A copy of a C string.

@@ -11,8 +11,8 @@
 //! Between clone and exec the child makes system calls and nothing else: no allocation, no lock, no
 //! environment. Everything it needs is laid out before, in an arena ([`Command`] becomes a plan of plain buffers): a
 //! daemon's heap is not in the child at all ([`crate::memory::begin`]), so that neither the clone nor what the daemon
-//! writes afterwards takes longer the more it has to remember. What fails there comes back as (stage, error number) on a close-on-exec pipe, [`Spawned::status`], whose end
-//! means that the exec was done; the parent never waits for it.
+//! writes afterwards takes longer the more it has to remember. What fails there comes back as (stage, error number) on
+//! a close-on-exec pipe, [`Spawned::status`], whose end means that the exec was done; the parent never waits for it.
 //!
 //! The order in the child: dispositions to default, setsid, the letter (see [`Letter`]), descriptors, umask,
 //! nice, oom_score_adj, limits, groups, gid, uid (verified), directory (as the user), no_new_privs, the
